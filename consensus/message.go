@@ -1,0 +1,222 @@
+package consensus
+
+import "fmt"
+
+// Message is one of the messages below. Every message between members is one of these types; the
+// transport adds the sender and the receiver.
+type Message interface {
+	fmt.Stringer
+	// MessageTerm is the term that the message carries; false for those that carry none.
+	MessageTerm() (Term, bool)
+}
+
+// Envelope is a message with its ends.
+type Envelope struct {
+	From    MemberID
+	To      MemberID
+	Message Message
+}
+
+// AppendEntries is sent by leaders to assert authority and to replicate. Without entries it is a
+// heartbeat.
+type AppendEntries struct {
+	Term            Term
+	Leader          MemberID
+	PrevLogPosition Cursor
+	Entries         []LogEntry
+	LeaderCommit    Index
+	// Round numbers the leader's rounds of confirmation. The response carries it back, which
+	// proves to the leader that it still led when the round began (ReadIndex, check-quorum).
+	Round uint64
+}
+
+// AppendEntriesResponse answers AppendEntries.
+type AppendEntriesResponse struct {
+	Term Term
+	Vote Vote
+	// LastLogIndex is, when Granted, the index up to which the follower's durable log equals the
+	// leader's: the message's previous index plus its number of entries, never more (M15).
+	LastLogIndex Index
+	// Hint is, when Abstained, the last position of the follower's log that may still match.
+	Hint Cursor
+	// Round is that of the AppendEntries answered.
+	Round uint64
+}
+
+// RequestVote is sent by candidates, and by those that ask whether they should become one.
+type RequestVote struct {
+	Term        Term
+	Candidate   MemberID
+	LogPosition Cursor
+	// PreVote asks what the answer would be, without any promise (Ongaro's thesis, section 9.6).
+	PreVote bool
+	// Transfer says that the present leader asked for this election: voters that hear from a
+	// leader answer all the same (section 4.2.3).
+	Transfer bool
+}
+
+// RequestVoteResponse answers RequestVote.
+type RequestVoteResponse struct {
+	Term    Term
+	Vote    Vote
+	PreVote bool
+}
+
+// TimeoutNow asks a caught-up voter to stand for election at once (Ongaro's thesis, section 3.10).
+type TimeoutNow struct {
+	Term   Term
+	Leader MemberID
+}
+
+// StateSyncOffer tells a follower that the entries it needs are gone, and which snapshot replaces
+// them. The host fetches the snapshot and reports with Core.SnapshotInstalled.
+type StateSyncOffer struct {
+	Term         Term
+	Leader       MemberID
+	LeaderCommit Index
+	Snapshot     SnapshotMeta
+	Round        uint64
+}
+
+// ForwardCommand carries client commands from a member to the leader.
+type ForwardCommand struct {
+	// RequestID correlates the CommandAck; 0 asks for none.
+	RequestID uint64
+	// Commands are payloads for EntryCommand, in the caller's order.
+	Commands [][]byte
+}
+
+// CommandAck tells a member which slots its forwarded commands got. The commands are done only when
+// the entries applied at those slots have this term (rule R7, M13).
+type CommandAck struct {
+	RequestID uint64
+	// Term is the term of the assigned entries; meaningless when Refused.
+	Term Term
+	// First and Last are the assigned range, both included.
+	First, Last Index
+	// Refused is set when nothing was appended: the receiver was no leader, or too busy.
+	Refused Refusal
+}
+
+// ForwardQuery carries a linearizable query from a member to the leader.
+type ForwardQuery struct {
+	RequestID uint64
+	Query     []byte
+}
+
+// QueryResponse answers ForwardQuery.
+type QueryResponse struct {
+	RequestID uint64
+	// Result is the host's encoding of the outcome.
+	Result []byte
+	// Position is the applied index at which the query ran.
+	Position Index
+	Refused  Refusal
+}
+
+// Refusal says why a forwarded request was not taken. Nothing refused has had any effect.
+type Refusal uint8
+
+// The refusals. Their numbers are sent: never renumber them.
+const (
+	// NotRefused means that the request was taken.
+	NotRefused Refusal = 0
+	// RefusedNotLeader means that the receiver does not lead the group.
+	RefusedNotLeader Refusal = 1
+	// RefusedBusy means that the leader's bounded queues are full.
+	RefusedBusy Refusal = 2
+)
+
+// MessageTerm implements Message.
+func (m *AppendEntries) MessageTerm() (Term, bool) { return m.Term, true }
+
+// MessageTerm implements Message.
+func (m *AppendEntriesResponse) MessageTerm() (Term, bool) { return m.Term, true }
+
+// MessageTerm implements Message.
+func (m *RequestVote) MessageTerm() (Term, bool) { return m.Term, true }
+
+// MessageTerm implements Message.
+func (m *RequestVoteResponse) MessageTerm() (Term, bool) { return m.Term, true }
+
+// MessageTerm implements Message.
+func (m *TimeoutNow) MessageTerm() (Term, bool) { return m.Term, true }
+
+// MessageTerm implements Message.
+func (m *StateSyncOffer) MessageTerm() (Term, bool) { return m.Term, true }
+
+// MessageTerm implements Message.
+func (m *ForwardCommand) MessageTerm() (Term, bool) { return 0, false }
+
+// MessageTerm implements Message. The ack's term is that of the entries, not of its sender.
+func (m *CommandAck) MessageTerm() (Term, bool) { return 0, false }
+
+// MessageTerm implements Message.
+func (m *ForwardQuery) MessageTerm() (Term, bool) { return 0, false }
+
+// MessageTerm implements Message.
+func (m *QueryResponse) MessageTerm() (Term, bool) { return 0, false }
+
+// String formats the message for traces.
+func (m *AppendEntries) String() string {
+	return fmt.Sprintf("AppendEntries[t=%d/prev=%s/n=%d/c=%d/r=%d]",
+		m.Term, m.PrevLogPosition, len(m.Entries), m.LeaderCommit, m.Round)
+}
+
+// String formats the message for traces.
+func (m *AppendEntriesResponse) String() string {
+	if m.Vote == Abstained {
+		return fmt.Sprintf("AppendEntriesResponse[t=%d/Abstained/hint=%s/r=%d]", m.Term, m.Hint, m.Round)
+	}
+	return fmt.Sprintf("AppendEntriesResponse[t=%d/%s/last=%d/r=%d]", m.Term, m.Vote, m.LastLogIndex, m.Round)
+}
+
+// String formats the message for traces.
+func (m *RequestVote) String() string {
+	name := "RequestVote"
+	if m.PreVote {
+		name = "PreVote"
+	}
+	suffix := ""
+	if m.Transfer {
+		suffix = "/transfer"
+	}
+	return fmt.Sprintf("%s[t=%d/log=%s%s]", name, m.Term, m.LogPosition, suffix)
+}
+
+// String formats the message for traces.
+func (m *RequestVoteResponse) String() string {
+	name := "RequestVoteResponse"
+	if m.PreVote {
+		name = "PreVoteResponse"
+	}
+	return fmt.Sprintf("%s[t=%d/%s]", name, m.Term, m.Vote)
+}
+
+// String formats the message for traces.
+func (m *TimeoutNow) String() string { return fmt.Sprintf("TimeoutNow[t=%d]", m.Term) }
+
+// String formats the message for traces.
+func (m *StateSyncOffer) String() string {
+	return fmt.Sprintf("StateSyncOffer[t=%d/anchor=%s/c=%d]", m.Term, m.Snapshot.Anchor, m.LeaderCommit)
+}
+
+// String formats the message for traces.
+func (m *ForwardCommand) String() string {
+	return fmt.Sprintf("ForwardCommand[id=%d/n=%d]", m.RequestID, len(m.Commands))
+}
+
+// String formats the message for traces.
+func (m *CommandAck) String() string {
+	return fmt.Sprintf("CommandAck[id=%d/t=%d/%d..%d/refused=%d]", m.RequestID, m.Term, m.First, m.Last, m.Refused)
+}
+
+// String formats the message for traces.
+func (m *ForwardQuery) String() string {
+	return fmt.Sprintf("ForwardQuery[id=%d/%dB]", m.RequestID, len(m.Query))
+}
+
+// String formats the message for traces.
+func (m *QueryResponse) String() string {
+	return fmt.Sprintf("QueryResponse[id=%d/at=%d/refused=%d]", m.RequestID, m.Position, m.Refused)
+}

@@ -1,0 +1,43 @@
+package host
+
+import (
+	"context"
+
+	"github.com/groutlabs/grout/sdk/api"
+)
+
+// Requests is what clients may ask of a host's groups. Neither method blocks: reply is called
+// exactly once, from a goroutine of the host, and must not block either.
+type Requests interface {
+	Execute(request CommandRequest, reply func(Reply))
+	Query(request QueryRequest, reply func(Reply))
+}
+
+// Admin is what an operator may ask of a host. Errors are *Error.
+type Admin interface {
+	// Upload stores a piece of a module; the last piece makes it checked and stored.
+	Upload(ctx context.Context, piece UploadPiece) (api.UploadReply, error)
+	// Deploy creates a group and waits until it has a leader.
+	Deploy(ctx context.Context, request api.DeployRequest) (api.GroupInfo, error)
+	// Change carries out one of the verbs VerbRemove, VerbTransfer and VerbSnapshot.
+	Change(ctx context.Context, verb string, request api.TransferRequest) error
+	// Describe returns what this host knows of one group, or of every group when name is "".
+	Describe(ctx context.Context, name string) ([]api.GroupInfo, error)
+	// Status describes this host.
+	Status() api.HostStatus
+}
+
+// Blobs serves pieces of modules, manifests and chunks to other hosts.
+type Blobs interface {
+	// Piece returns at most request.Limit bytes from request.Offset, and the blob's whole size.
+	Piece(request BlobRequest) (piece []byte, total int64, err error)
+}
+
+// UploadPiece is a contiguous part of a module on its way to a host.
+type UploadPiece struct {
+	Digest [32]byte
+	Offset int64
+	// Size is the whole module's size.
+	Size int64
+	Data []byte
+}

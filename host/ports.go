@@ -1,0 +1,146 @@
+package host
+
+import (
+	"context"
+	"time"
+
+	"github.com/groutlabs/grout/consensus"
+)
+
+// GroupID names one life of a group: the catalog index that created it. Zero is the catalog itself.
+// A group that is removed and deployed again under its old name has another GroupID.
+type GroupID uint64
+
+// Log is the durable log of one group.
+//
+// Append may be called while earlier writes are under way; the other methods may not overlap with
+// each other. Entries and byte slices are read until done is called, and never written to.
+type Log interface {
+	// Append queues one write and returns. done is called exactly once, from a goroutine of the
+	// log, in the order of the writes: with nil when the write is durable (synced to the device),
+	// or with an error, after which this and every later write of the log has failed for good.
+	Append(w consensus.Write, done func(error))
+	// Load reads what survived. It is called once, before the first Append.
+	Load() (consensus.Restored, error)
+	// SaveSnapshot makes meta the group's snapshot, durable on return. When install is set, the
+	// whole log is replaced by it, in the same atomic step.
+	SaveSnapshot(meta consensus.SnapshotMeta, install bool) error
+	// Compact allows the log to forget the entries up to and including index, which the snapshot
+	// covers. It need not be durable on return.
+	Compact(index consensus.Index) error
+	// Remove deletes everything the group stored. Nothing may be called after it.
+	Remove() error
+}
+
+// Machine is one running state machine. Calls never overlap, except Close after an Interrupt.
+type Machine interface {
+	// Apply runs one command. A refused or trapped command has left no effect. The error is not an
+	// outcome of the command: it means that this member cannot go on.
+	Apply(entry EntryContext, command []byte) (Outcome, error)
+	// Query runs one query against the present state and undoes whatever it wrote.
+	Query(entry EntryContext, query []byte) (Outcome, error)
+	// Image returns the whole state. The pages are the caller's to keep and must not be written to.
+	Image() (Image, error)
+	// Restore replaces the whole state by an image of the same module.
+	Restore(image Image) error
+	// Close frees the machine.
+	Close() error
+}
+
+// EntryContext is what a machine may know of the entry that it applies.
+type EntryContext struct {
+	Index consensus.Index
+	Term  consensus.Term
+	// TimeNanos is the leader's stamp in nanoseconds since the Unix epoch; it never falls.
+	TimeNanos int64
+	// Caller is the name that the client gave, or "".
+	Caller string
+}
+
+// OutcomeKind says how a command or query ended.
+type OutcomeKind uint8
+
+// The three outcomes. Their numbers are stored and sent: never renumber them.
+const (
+	Applied OutcomeKind = 0
+	Refused OutcomeKind = 1
+	Trapped OutcomeKind = 2
+)
+
+// Outcome is the end of a command or query, equal on every member.
+type Outcome struct {
+	Kind OutcomeKind `codec:"k"`
+	// Code is the machine's own code when Refused, 0 otherwise.
+	Code int32 `codec:"c"`
+	// Output is the reply when Applied.
+	Output []byte `codec:"o"`
+	// Message is the machine's own text when Refused, and the reason when Trapped.
+	Message string `codec:"m"`
+	// Events are to be published after commit. Only an Applied command has any.
+	Events []Event `codec:"-"`
+}
+
+// Event is a message that a machine emitted.
+type Event struct {
+	Suffix  string
+	Payload []byte
+}
+
+// PageBytes is the size of one page of an Image: a WebAssembly page, and a snapshot's chunk.
+const PageBytes = 64 << 10
+
+// Image is a machine's whole state, ready to be stored page by page.
+type Image struct {
+	// Header is the machine's own description of what is not in the pages (for a sandboxed
+	// machine, its globals).
+	Header []byte
+	// Pages have PageBytes each, save that the last may be shorter; a nil page is all zero.
+	Pages [][]byte
+}
+
+// Transport carries messages between the hosts. Everything it carries may be lost, doubled or
+// reordered.
+type Transport interface {
+	// Send queues messages of one group for other hosts and returns; what does not fit into a
+	// bounded queue is dropped. The slice is free on return, the messages' entries must not be
+	// written to.
+	Send(group GroupRef, messages []Addressed)
+	// Receive delivers what arrives for a group to deliver, until the returned function is called.
+	// deliver is called from a goroutine of the transport and must not block.
+	Receive(group GroupRef, deliver func(consensus.Envelope)) (stop func(), err error)
+	// Fetch reads one blob's piece from a host: at most limit bytes from offset.
+	Fetch(ctx context.Context, from string, request BlobRequest) (piece []byte, total int64, err error)
+	// Publish publishes a machine's event.
+	Publish(group GroupRef, index consensus.Index, event Event) error
+}
+
+// GroupRef names a group for the transport: by name on subjects, by ID inside frames.
+type GroupRef struct {
+	Name string
+	ID   GroupID
+}
+
+// Addressed is an envelope and the name of the host it goes to.
+type Addressed struct {
+	Host     string
+	Envelope consensus.Envelope
+}
+
+// BlobRequest names a piece of a blob on another host.
+type BlobRequest struct {
+	// Group is the owner of a chunk or manifest; nil for a module.
+	Group *GroupID `codec:"g"`
+	// Digest is the blob's SHA-256.
+	Digest [32]byte `codec:"d"`
+	Offset int64    `codec:"o"`
+	Limit  int      `codec:"l"`
+}
+
+// Clock is the host's only source of time.
+type Clock interface {
+	// Now is the time of day, for the stamps in entries.
+	Now() time.Time
+	// Tick delivers ticks at the given period until stop is called. Ticks that nobody takes in
+	// time are dropped.
+	Tick(period time.Duration) (ticks <-chan time.Time, stop func())
+}
