@@ -118,6 +118,8 @@ type Transport interface {
 type GroupRef struct {
 	Name string
 	ID   GroupID
+	// Key seals the frames between the group's members. Every member has the same, and zero is none.
+	Key [32]byte
 }
 
 // Addressed is an envelope and the name of the host it goes to.
