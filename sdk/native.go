@@ -1,0 +1,41 @@
+//go:build !wasip1
+
+package sdk
+
+// Entry is what a test says of the entry that it runs. It exists in native builds only.
+type Entry struct {
+	Index uint64
+	Term  uint64
+	// TimeNanos is in nanoseconds since the Unix epoch.
+	TimeNanos int64
+	Caller    string
+}
+
+// Effects receives what a machine does beside its reply. It exists in native builds only. Byte
+// slices are the machine's: an implementation copies what it keeps.
+type Effects interface {
+	// Random fills p; it is not called with an empty one.
+	Random(p []byte)
+	Log(level Level, text string)
+	Emit(suffix string, payload []byte)
+}
+
+// Invoke runs one operation on m as the guest's exports do, panics included. It is what package
+// sdktest is built on, and exists in native builds only. Nothing is undone.
+func Invoke(m Machine, op Operation, entry Entry, effects Effects, input []byte) Outcome {
+	return invoke(m, op, &Context{env: environment{entry: entry, effects: effects}}, input)
+}
+
+// environment answers from what the test gave.
+type environment struct {
+	entry   Entry
+	effects Effects
+}
+
+func (e *environment) index() uint64                      { return e.entry.Index }
+func (e *environment) term() uint64                       { return e.entry.Term }
+func (e *environment) timeNanos() int64                   { return e.entry.TimeNanos }
+func (e *environment) caller() string                     { return e.entry.Caller }
+func (e *environment) random(p []byte)                    { e.effects.Random(p) }
+func (e *environment) log(level Level, text string)       { e.effects.Log(level, text) }
+func (e *environment) emit(suffix string, payload []byte) { e.effects.Emit(suffix, payload) }

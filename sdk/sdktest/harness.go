@@ -1,0 +1,202 @@
+package sdktest
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/groutlabs/grout/sdk"
+)
+
+// The sandbox's default limits, which the harness enforces too. Breaking one is a trap.
+const (
+	MaxOutputBytes = 512 << 10
+	MaxEvents      = 1024
+	MaxEventBytes  = 512 << 10
+)
+
+// Harness drives one machine. Its exported fields may be changed between calls; it is not safe for
+// concurrent use.
+type Harness struct {
+	// Index is that of the last applied entry. Each command first adds 1 to it.
+	Index uint64
+	// Term is the term of the next entries; it starts at 1.
+	Term uint64
+	// Time is the stamp of the last applied entry. Each command first adds Step to it.
+	Time time.Time
+	// Step is what Time grows by per command; it starts at one millisecond.
+	Step time.Duration
+	// Caller is the name that the machine gets as the caller's.
+	Caller string
+	// Seed stands for the group's seed: random bytes derive from it and the index.
+	Seed uint64
+
+	// Events are what applied commands emitted, in order.
+	Events []Event
+	// Logs are what all calls logged, in order.
+	Logs []Log
+
+	t       testing.TB
+	machine sdk.Machine
+	started bool
+	input   []byte
+}
+
+// Event is what a machine emitted.
+type Event struct {
+	// Index is that of the command that emitted it.
+	Index   uint64
+	Suffix  string
+	Payload []byte
+}
+
+// Log is one line that a machine logged.
+type Log struct {
+	Level sdk.Level
+	Text  string
+}
+
+// Outcome is how a command or query ended. Byte slices are the test's to keep.
+type Outcome struct {
+	Kind sdk.OutcomeKind
+	// Code is the machine's own code when Refused, 0 otherwise.
+	Code int32
+	// Output is the reply when Applied.
+	Output []byte
+	// Message is the machine's text when Refused, and the reason when Trapped.
+	Message string
+	// Events are what the command emitted; only an applied one has any.
+	Events []Event
+	// Logs are what the call logged.
+	Logs []Log
+}
+
+// New returns a harness for m at index 0, term 1, 1 January 2026. The machine's Init runs at the
+// first call, with an empty argument unless the test calls Init itself.
+func New(t testing.TB, m sdk.Machine) *Harness {
+	t.Helper()
+	if m == nil {
+		t.Fatal("sdktest: New(t, nil): pass a pointer to your machine")
+	}
+	return &Harness{
+		Term:    1,
+		Time:    time.Date(2026, time.January, 1, 0, 0, 0, 0, time.UTC),
+		Step:    time.Millisecond,
+		t:       t,
+		machine: m,
+	}
+}
+
+// Init runs the machine's Init with the deploy's argument. It may be called once, before the first
+// command or query.
+func (h *Harness) Init(arg string) Outcome {
+	h.t.Helper()
+	if h.started {
+		h.t.Fatal("sdktest: Init: the machine has started; call Init once, before everything else")
+	}
+	h.started = true
+	return h.run(sdk.OperationInit, arg)
+}
+
+// Apply runs one command at the next index. Commands are strings because tests read better so; a
+// string holds any bytes.
+func (h *Harness) Apply(command string) Outcome {
+	h.t.Helper()
+	h.start()
+	h.Index++
+	h.Time = h.Time.Add(h.Step)
+	return h.run(sdk.OperationApply, command)
+}
+
+// MustApply runs one command, fails the test at once unless it is applied, and returns the reply.
+func (h *Harness) MustApply(command string) string {
+	h.t.Helper()
+	return h.must("Apply", command, h.Apply(command))
+}
+
+// Query runs one query at the present index.
+func (h *Harness) Query(query string) Outcome {
+	h.t.Helper()
+	h.start()
+	return h.run(sdk.OperationQuery, query)
+}
+
+// MustQuery runs one query, fails the test at once unless it is answered, and returns the answer.
+func (h *Harness) MustQuery(query string) string {
+	h.t.Helper()
+	return h.must("Query", query, h.Query(query))
+}
+
+// Migrate runs the machine's Migrate, as an upgrade would, with what the old machine exported.
+func (h *Harness) Migrate(old string) Outcome {
+	h.t.Helper()
+	h.start()
+	h.Index++
+	h.Time = h.Time.Add(h.Step)
+	return h.run(sdk.OperationMigrate, old)
+}
+
+func (h *Harness) must(method, input string, outcome Outcome) string {
+	h.t.Helper()
+	if outcome.Kind != sdk.Applied {
+		h.t.Fatalf("sdktest: %s(%.80q) at index %d was %s: %s (code %d)",
+			method, input, h.Index, outcome.Kind, outcome.Message, outcome.Code)
+	}
+	return string(outcome.Output)
+}
+
+// start runs Init with an empty argument if the test did not.
+func (h *Harness) start() {
+	h.t.Helper()
+	if h.started {
+		return
+	}
+	if outcome := h.Init(""); outcome.Kind != sdk.Applied {
+		h.t.Fatalf("sdktest: Init with an empty argument was %s: %s", outcome.Kind, outcome.Message)
+	}
+}
+
+func (h *Harness) run(op sdk.Operation, input string) Outcome {
+	entry := sdk.Entry{Index: h.Index, Term: h.Term, TimeNanos: h.Time.UnixNano(), Caller: h.Caller}
+	recorder := &recorder{
+		index:  h.Index,
+		query:  op == sdk.OperationQuery,
+		random: rand.NewChaCha8(entrySeed(h.Seed, h.Index)),
+	}
+	h.input = append(h.input[:0], input...)
+	result := sdk.Invoke(h.machine, op, entry, recorder, h.input)
+	outcome := Outcome{
+		Kind:    result.Kind,
+		Code:    result.Code,
+		Output:  append([]byte(nil), result.Output...),
+		Message: result.Message,
+		Logs:    recorder.logs,
+	}
+	if len(outcome.Output) > MaxOutputBytes {
+		outcome = Outcome{Kind: sdk.Trapped, Message: overLimit("output", len(outcome.Output), MaxOutputBytes), Logs: recorder.logs}
+	}
+	if outcome.Kind == sdk.Applied {
+		outcome.Events = recorder.events
+		h.Events = append(h.Events, recorder.events...)
+	}
+	h.Logs = append(h.Logs, recorder.logs...)
+	h.scribble()
+	return outcome
+}
+
+// scribble spoils the input's bytes, as the sandbox's next call would: a machine that kept them
+// finds it out in its test.
+func (h *Harness) scribble() {
+	for i := range h.input {
+		h.input[i] = 0xdb
+	}
+}
+
+func entrySeed(seed, index uint64) [32]byte {
+	var text [16]byte
+	binary.LittleEndian.PutUint64(text[:8], seed)
+	binary.LittleEndian.PutUint64(text[8:], index)
+	return sha256.Sum256(text[:])
+}
