@@ -1,0 +1,109 @@
+package prepare
+
+import (
+	"strconv"
+)
+
+// Version is that of the output: it changes whenever the same input would give other bytes.
+const Version = 1
+
+// rewrite writes the module again. Sections are written in the format's order, so that equal
+// content gives equal bytes wherever custom sections stood.
+func (m *parsed) rewrite(names []string) []byte {
+	out := make([]byte, 0, len(m.data)+64*len(m.globals))
+	out = append(out, preamble...)
+	for _, id := range []byte{sectionType, sectionImport, sectionFunction, sectionTable} {
+		out = m.copySection(out, id)
+	}
+	out = appendSection(out, sectionMemory, m.memorySection())
+	out = m.copySection(out, sectionGlobal)
+	out = appendSection(out, sectionExport, m.exportSection())
+	for _, id := range []byte{sectionElement, sectionDataCount, sectionCode, sectionData} {
+		out = m.copySection(out, id)
+	}
+	if section := encodeNames(names); section != nil {
+		out = appendSection(out, sectionCustom, section)
+	}
+	return out
+}
+
+func (m *parsed) copySection(out []byte, id byte) []byte {
+	if s := m.sections[id]; s != nil {
+		return appendSection(out, id, m.data[s.start:s.end])
+	}
+	return out
+}
+
+func appendSection(out []byte, id byte, content []byte) []byte {
+	out = append(out, id)
+	out = appendU32(out, uint32(len(content)))
+	return append(out, content...)
+}
+
+// memorySection leaves the maximum out. The host's allocator enforces it, and a rollback that
+// shrinks the memory has to pass through the engine's grow, which would refuse at the maximum.
+func (m *parsed) memorySection() []byte {
+	return appendU32([]byte{1, 0}, m.memoryMin)
+}
+
+func (m *parsed) exportSection() []byte {
+	mutable := m.mutableGlobals()
+	out := appendU32(nil, uint32(len(m.exports)+len(mutable)))
+	for _, e := range m.exports {
+		out = appendExport(out, e.name, e.kind, e.index)
+	}
+	for _, i := range mutable {
+		out = appendExport(out, globalName(i), kindGlobal, uint32(i))
+	}
+	return out
+}
+
+func appendExport(out []byte, name string, kind byte, index uint32) []byte {
+	out = appendU32(out, uint32(len(name)))
+	out = append(out, name...)
+	out = append(out, kind)
+	return appendU32(out, index)
+}
+
+func (m *parsed) mutableGlobals() []int {
+	var indices []int
+	for i, g := range m.globals {
+		if g.mutable {
+			indices = append(indices, i)
+		}
+	}
+	return indices
+}
+
+// encodeNames writes a name section with the function names alone, nil when there are none.
+func encodeNames(names []string) []byte {
+	var entries []byte
+	n := uint32(0)
+	for i, name := range names {
+		if name == "" {
+			continue
+		}
+		n++
+		entries = appendU32(entries, uint32(i))
+		entries = appendU32(entries, uint32(len(name)))
+		entries = append(entries, name...)
+	}
+	if n == 0 {
+		return nil
+	}
+	content := append(appendU32(nil, n), entries...)
+	out := append([]byte{byte(len(nameSection))}, nameSection...)
+	out = append(out, nameSubFunctions)
+	out = appendU32(out, uint32(len(content)))
+	return append(out, content...)
+}
+
+func appendU32(out []byte, v uint32) []byte {
+	for v >= 0x80 {
+		out = append(out, byte(v)|0x80)
+		v >>= 7
+	}
+	return append(out, byte(v))
+}
+
+func globalName(index int) string { return GlobalPrefix + strconv.Itoa(index) }

@@ -1,0 +1,179 @@
+//go:build wasip1
+
+// Command goguest is a state machine for the tests, on the raw ABI: a map of counters in the Go
+// heap, and one command for each thing that a guest can do wrong.
+package main
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+	"unsafe"
+)
+
+//go:wasmimport grout_v1 input_read
+func inputRead(dst unsafe.Pointer, offset, n uint32) uint32
+
+//go:wasmimport grout_v1 output_write
+func outputWrite(ptr unsafe.Pointer, n uint32)
+
+//go:wasmimport grout_v1 error_write
+func errorWrite(ptr unsafe.Pointer, n uint32)
+
+//go:wasmimport grout_v1 emit
+func emitRaw(suffix unsafe.Pointer, suffixLen uint32, ptr unsafe.Pointer, n uint32)
+
+//go:wasmimport grout_v1 ctx_index
+func ctxIndex() uint64
+
+//go:wasmimport grout_v1 abort
+func abortRaw(ptr unsafe.Pointer, n uint32)
+
+var (
+	counters = map[string]int64{}
+	ballast  [][]byte
+	started  = time.Now()
+	input    = make([]byte, 1<<16)
+	one      = []byte{0}
+)
+
+func data(b []byte) unsafe.Pointer {
+	if len(b) == 0 {
+		return unsafe.Pointer(&one[0])
+	}
+	return unsafe.Pointer(&b[0])
+}
+
+func read(n uint32) string {
+	if n == 0 {
+		return ""
+	}
+	if int(n) > len(input) {
+		input = make([]byte, n)
+	}
+	inputRead(data(input), 0, n)
+	return string(input[:n])
+}
+
+func reply(s string) int32 {
+	b := []byte(s)
+	outputWrite(data(b), uint32(len(b)))
+	return 0
+}
+
+func refuse(code int32, err error) int32 {
+	b := []byte(err.Error())
+	errorWrite(data(b), uint32(len(b)))
+	return code
+}
+
+//go:wasmexport grout_init
+func groutInit(n uint32) int32 {
+	switch arg := read(n); arg {
+	case "":
+		return 0
+	case "refuse":
+		return refuse(7, errors.New("no such configuration"))
+	case "panic":
+		panic("init went wrong")
+	default:
+		counters["init"] = int64(len(arg))
+		return 0
+	}
+}
+
+//go:wasmexport grout_apply
+func groutApply(n uint32) int32 {
+	verb, arg, _ := strings.Cut(read(n), " ")
+	switch verb {
+	case "add":
+		counters[arg]++
+		return reply(strconv.FormatInt(counters[arg], 10))
+	case "grow":
+		mib, _ := strconv.Atoi(arg)
+		for range mib {
+			ballast = append(ballast, make([]byte, 1<<20))
+			ballast[len(ballast)-1][77] = 1
+		}
+		return reply(strconv.Itoa(len(ballast)))
+	case "free":
+		ballast = nil
+		runtime.GC()
+		return 0
+	case "event":
+		s, b := []byte("changed"), []byte(arg)
+		emitRaw(data(s), uint32(len(s)), data(b), uint32(len(b)))
+		return 0
+	}
+	return misbehave(verb, arg)
+}
+
+func misbehave(verb, arg string) int32 {
+	counters["misbehaved"]++
+	switch verb {
+	case "refuse":
+		return refuse(42, fmt.Errorf("refused: %s", arg))
+	case "index":
+		i, _ := strconv.Atoi(arg)
+		return reply(strconv.Itoa([]int{1, 2, 3}[i]))
+	case "panic":
+		panic(errors.New(arg))
+	case "deadlock":
+		<-make(chan int)
+	case "recurse":
+		return reply(strconv.Itoa(recurse(1)))
+	case "exit":
+		os.Exit(3)
+	case "abort":
+		b := []byte(arg)
+		abortRaw(data(b), uint32(len(b)))
+	case "growpanic":
+		ballast = append(ballast, make([]byte, 20<<20))
+		panic("after growing")
+	}
+	return refuse(1, errors.New("unknown command"))
+}
+
+func recurse(n int) int { return recurse(n+1) + n }
+
+//go:wasmexport grout_query
+func groutQuery(n uint32) int32 {
+	verb, arg, _ := strings.Cut(read(n), " ")
+	switch verb {
+	case "get":
+		return reply(strconv.FormatInt(counters[arg], 10))
+	case "put":
+		counters[arg] = 1_000_000
+		return reply("written")
+	case "env":
+		fmt.Println("to standard output")
+		fmt.Fprintln(os.Stderr, "to standard error")
+		_, err := os.ReadFile("/etc/passwd")
+		return reply(fmt.Sprintf("args=%d env=%d file=%v", len(os.Args), len(os.Environ()), err != nil))
+	case "sleep":
+		before := time.Now()
+		time.Sleep(3 * time.Second)
+		return reply(fmt.Sprintf("%s %s", before.UTC().Format(time.RFC3339), time.Since(before)))
+	case "random":
+		b := make([]byte, 8)
+		if _, err := rand.Read(b); err != nil {
+			return refuse(2, err)
+		}
+		return reply(hex.EncodeToString(b))
+	case "started":
+		return reply(started.UTC().Format(time.RFC3339))
+	case "index":
+		return reply(strconv.FormatUint(ctxIndex(), 10))
+	case "event":
+		emitRaw(data(one), 1, data(one), 1)
+	}
+	return refuse(1, errors.New("unknown query"))
+}
+
+func main() {}
