@@ -15,7 +15,7 @@ const MaxMembers = 255
 // Invariants, checked by valid():
 //  1. Every list is sorted, without duplicates and without NoMember.
 //  2. Voters is not empty.
-//  3. No observer is a voter, incoming or outgoing.
+//  3. No observer is in Voters. One that is in Outgoing still votes until the change is complete.
 //  4. There are at most MaxMembers members.
 type Configuration struct {
 	Voters    []MemberID
@@ -80,7 +80,7 @@ func (c Configuration) valid() error {
 		return fmt.Errorf("%w: no voters", ErrBadConfiguration)
 	}
 	for _, id := range c.Observers {
-		if c.IsVoter(id) {
+		if contains(c.Voters, id) {
 			return fmt.Errorf("%w: member %s is both voter and observer", ErrBadConfiguration, id)
 		}
 	}

@@ -19,6 +19,9 @@ var (
 	ErrBadConfig = errors.New("consensus: bad config")
 	// ErrBadState marks restored state that no correct member can have written.
 	ErrBadState = errors.New("consensus: bad restored state")
+	// ErrInvariant means that a rule of the protocol was broken, by a peer or by a defect here. The
+	// member must stop: nothing it would do next can be trusted.
+	ErrInvariant = errors.New("consensus: invariant broken")
 	// ErrNoSuchMember names a member that is not in the configuration, or cannot do what was asked.
 	ErrNoSuchMember = errors.New("consensus: no such voter")
 )

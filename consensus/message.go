@@ -34,8 +34,9 @@ type AppendEntries struct {
 type AppendEntriesResponse struct {
 	Term Term
 	Vote Vote
-	// LastLogIndex is, when Granted, the index up to which the follower's durable log equals the
-	// leader's: the message's previous index plus its number of entries, never more (M15).
+	// LastLogIndex is, when Granted, the index up to which the follower's durable log is known to
+	// equal the leader's: never more than what messages of this term have verified (M15). When
+	// Abstained, it is the previous index that could not be verified.
 	LastLogIndex Index
 	// Hint is, when Abstained, the last position of the follower's log that may still match.
 	Hint Cursor
@@ -166,7 +167,8 @@ func (m *AppendEntries) String() string {
 // String formats the message for traces.
 func (m *AppendEntriesResponse) String() string {
 	if m.Vote == Abstained {
-		return fmt.Sprintf("AppendEntriesResponse[t=%d/Abstained/hint=%s/r=%d]", m.Term, m.Hint, m.Round)
+		return fmt.Sprintf("AppendEntriesResponse[t=%d/Abstained/prev=%d/hint=%s/r=%d]",
+			m.Term, m.LastLogIndex, m.Hint, m.Round)
 	}
 	return fmt.Sprintf("AppendEntriesResponse[t=%d/%s/last=%d/r=%d]", m.Term, m.Vote, m.LastLogIndex, m.Round)
 }

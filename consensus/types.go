@@ -160,6 +160,8 @@ type Write struct {
 	Seq uint64
 	// HardState is nil when unchanged.
 	HardState *HardState
+	// Install, when set, replaces the whole log by a snapshot, before Entries are appended.
+	Install *SnapshotMeta
 	// Entries are contiguous. They replace whatever the log holds at and after the first of them.
 	Entries []LogEntry
 }

@@ -1,0 +1,246 @@
+package consensus
+
+import (
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+)
+
+var (
+	seedFlag  = flag.Uint64("seed", 0, "replay one seed of TestRandomFaults, with its trace")
+	seedsFlag = flag.Int("seeds", 300, "how many seeds TestRandomFaults runs")
+)
+
+// TestRandomFaults shows that no schedule of loss, reordering, duplication, delay, crashes, slow
+// disks, partitions, snapshots and membership changes makes members disagree, and that the group
+// works again when the faults end. A failure prints its seed; -seed replays it with a trace.
+func TestRandomFaults(t *testing.T) {
+	if *seedFlag != 0 {
+		var trace strings.Builder
+		err := runSeed(*seedFlag, &trace)
+		t.Log(trace.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	for seed := uint64(1); seed <= uint64(*seedsFlag); seed++ {
+		if err := runSeed(seed, nil); err != nil {
+			t.Fatalf("seed %d: %v (replay: go test -run TestRandomFaults -seed %d)", seed, err, seed)
+		}
+	}
+}
+
+// world is one run of TestRandomFaults.
+type world struct {
+	*cluster
+	rng      *rand.Rand
+	proposed int
+	readID   uint64
+	floors   map[uint64]Index
+}
+
+func runSeed(seed uint64, trace *strings.Builder) error {
+	rng := rand.New(rand.NewPCG(seed, 7))
+	w := &world{cluster: newCluster(1 + 2*rng.IntN(3)), rng: rng, floors: map[uint64]Index{}}
+	w.trace = trace
+	initial := w.nodes[1].config.Initial
+	for range rng.IntN(3) {
+		w.add(MemberID(len(w.ids)+1), initial)
+	}
+	for _, id := range w.ids {
+		n := w.nodes[id]
+		n.config.Seed = seed
+		n.config.MaxApplyBytes = 1 + rng.IntN(300)
+		w.start(n)
+	}
+	for step := range 3000 {
+		w.step()
+		w.check()
+		if w.failure != nil {
+			return fmt.Errorf("step %d: %w", step, w.failure)
+		}
+	}
+	return w.converge()
+}
+
+func (w *world) any() *node { return w.nodes[w.ids[w.rng.IntN(len(w.ids))]] }
+
+func (w *world) step() {
+	n := w.any()
+	switch p := w.rng.IntN(1000); {
+	case p < 250:
+		n.core.Tick()
+	case p < 600:
+		w.moveMessage()
+	case p < 800:
+		w.turn(n)
+	case p < 880:
+		w.persistOne(n)
+	case p < 920:
+		w.propose(n)
+	case p < 940:
+		w.read(n)
+	case p < 955:
+		w.snapshot(n, Index(w.rng.IntN(5)))
+	case p < 970:
+		w.install(n)
+	case p < 977:
+		w.crash(n)
+	case p < 982:
+		n.slowDisk = !n.slowDisk
+	case p < 990:
+		w.cut[[2]MemberID{n.id, w.any().id}] = w.rng.IntN(2) == 0
+	case p < 993:
+		clear(w.cut)
+	case p < 997:
+		w.change(n)
+	default:
+		_ = n.core.TransferLeadership(w.any().id) // refused unless n leads: both are fine here
+	}
+	w.checkLeader(n)
+}
+
+func (w *world) moveMessage() {
+	if len(w.network) == 0 {
+		return
+	}
+	i := 0
+	if w.rng.IntN(4) == 0 {
+		i = w.rng.IntN(len(w.network))
+	}
+	switch p := w.rng.IntN(100); {
+	case p < 8:
+		w.network = append(w.network[:i:i], w.network[i+1:]...)
+	case p < 14:
+		w.hand(w.network[i])
+	default:
+		w.deliver(i)
+	}
+	if len(w.network) > 500 {
+		w.network = w.network[250:]
+	}
+}
+
+func (w *world) propose(n *node) {
+	var payloads [][]byte
+	for range 1 + w.rng.IntN(4) {
+		w.proposed++
+		payloads = append(payloads, []byte(strings.Repeat("x", w.rng.IntN(120))+fmt.Sprint(w.proposed)))
+	}
+	_, _, _ = n.core.Propose(EntryCommand, payloads...) // refused unless n leads: both are fine here
+}
+
+// read records the highest commit index that any member knew: a linearizable read must see it.
+func (w *world) read(n *node) {
+	w.readID++
+	if n.core.ReadIndex(w.readID) != nil {
+		return
+	}
+	var floor Index
+	for _, other := range w.nodes {
+		floor = max(floor, other.core.Commit())
+	}
+	w.floors[w.readID] = floor
+}
+
+func (w *world) change(n *node) {
+	var voters, observers []MemberID
+	for _, id := range w.ids {
+		switch w.rng.IntN(4) {
+		case 0:
+			observers = append(observers, id)
+		case 1, 2:
+			voters = append(voters, id)
+		}
+	}
+	_ = n.core.ChangeMembership(voters, observers) // refused when not possible now: both are fine here
+}
+
+// check tests the invariants that hold after every step.
+func (w *world) check() {
+	for _, id := range w.ids {
+		n := w.nodes[id]
+		for _, r := range n.reads {
+			if !r.Refused && r.Index < w.floors[r.ID] {
+				w.fail("member %d answers read %d at %d, but %d was committed before", n.id, r.ID, r.Index, w.floors[r.ID])
+			}
+		}
+		n.reads = n.reads[:0]
+		l := &n.core.log
+		if l.stable > l.lastIndex() || l.handed > l.commit || l.commit > l.lastIndex() {
+			w.fail("member %d: base %s handed %d commit %d stable %d last %d", n.id, l.base, l.handed, l.commit, l.stable, l.lastIndex())
+		}
+		w.checkDisk(n)
+	}
+}
+
+// checkDisk tests that what the core believes to be durable is on the disk (the ABA race breaks it).
+func (w *world) checkDisk(n *node) {
+	l := &n.core.log
+	for _, e := range n.disk.Entries {
+		if term, ok := l.term(e.Index); ok && e.Index <= l.stable && e.Index > l.base.Index && term != e.Term {
+			w.fail("member %d believes that %d is durable in term %d, the disk has term %d", n.id, e.Index, term, e.Term)
+		}
+	}
+	if n.core.out.durableHard.Term > n.disk.HardState.Term {
+		w.fail("member %d believes in hard state %+v, the disk has %+v", n.id, n.core.out.durableHard, n.disk.HardState)
+	}
+}
+
+// converge ends all faults and expects one leader, progress, and equal states.
+func (w *world) converge() error {
+	clear(w.cut)
+	w.network = nil
+	for _, n := range w.nodes {
+		n.slowDisk = false
+	}
+	var target Cursor
+	for range 600 {
+		for _, id := range w.ids {
+			w.nodes[id].core.Tick()
+			w.install(w.nodes[id])
+		}
+		w.stabilize()
+		w.check()
+		if w.failure != nil {
+			return w.failure
+		}
+		if lead := w.leader(); lead != nil && lead.core.hard.Term != target.Term {
+			if first, _, err := lead.core.Propose(EntryCommand, []byte("last")); err == nil {
+				target = first
+			}
+		}
+		if target.Index != 0 && w.equal(target.Index) {
+			return nil
+		}
+	}
+	return fmt.Errorf("no convergence: %s", w.describe())
+}
+
+func (w *world) equal(target Index) bool {
+	lead := w.leader()
+	if lead == nil || lead.applied < target {
+		return false
+	}
+	for _, id := range lead.core.configuration().Members() {
+		if n := w.nodes[id]; n.applied != lead.applied || n.state != lead.state {
+			return false
+		}
+	}
+	return true
+}
+
+func (w *world) describe() string {
+	var out strings.Builder
+	for _, id := range w.ids {
+		n := w.nodes[id]
+		fmt.Fprintf(&out, "\n%+v applied=%d state=%x", n.core.Status(), n.applied, n.state)
+		for peer, p := range n.core.peers {
+			fmt.Fprintf(&out, "\n    peer %d %+v", peer, *p)
+		}
+	}
+	return out.String()
+}
