@@ -174,3 +174,17 @@ func FuzzArgument(f *testing.F) {
 		}
 	})
 }
+
+func BenchmarkNative(b *testing.B) {
+	m := &kv{}
+	commands := make([][]byte, 10_000)
+	for i := range commands {
+		commands[i] = fmt.Appendf(nil, "put key-%05d value-%05d", i*7919%10_000, i)
+	}
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		if _, err := m.Apply(nil, commands[i%len(commands)]); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
