@@ -1,0 +1,106 @@
+package durable
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+const (
+	// libraryDir is the library's own folder inside Config.Dir.
+	libraryDir = "log"
+	// reclaimDelay is how long forgotten entries may stay in the table in memory before it is
+	// written out, so that their space on disk can be freed.
+	reclaimDelay = 10 * time.Second
+)
+
+// libraryOptions are those of the writing store. fail is told of everything that the library
+// reports instead of returning.
+func libraryOptions(c Config, fail func(error)) *pebble.Options {
+	options := readOptions(c, fail)
+	// 110 percent is what the library itself reserves for a log.
+	options.FS = &prefilled{FS: c.fs, bytes: c.MemTableBytes / 10 * 11}
+	options.MemTableSize = uint64(c.MemTableBytes)
+	options.MemTableStopWritesThreshold = 4
+	options.FlushDelayDeleteRange = reclaimDelay
+	// Entries arrive in order and leave in order, so the first level may grow: merging it early
+	// would only copy what is about to be forgotten.
+	options.L0CompactionThreshold = 8
+	options.L0StopWritesThreshold = 64
+	options.LBaseMaxBytes = 64 << 20
+	return options
+}
+
+// readOptions are those of a look at the tables that changes nothing.
+func readOptions(c Config, fail func(error)) *pebble.Options {
+	return &pebble.Options{
+		FS:                 c.fs,
+		CacheSize:          c.CacheBytes,
+		FormatMajorVersion: pebble.FormatTableFormatV6,
+		Logger:             libraryLogger{fail: fail},
+		EventListener:      &pebble.EventListener{BackgroundError: fail},
+		MaxOpenFiles:       256,
+	}
+}
+
+// libraryLogger turns the library's fatal errors, after which it would end the process, into the failure of
+// the store. Everything else that it logs is either reported by BackgroundError too or of no
+// interest.
+type libraryLogger struct {
+	fail func(error)
+}
+
+// Infof implements pebble.Logger.
+func (libraryLogger) Infof(string, ...any) {}
+
+// Errorf implements pebble.Logger.
+func (libraryLogger) Errorf(string, ...any) {}
+
+// Fatalf implements pebble.Logger. It returns, and so does the library's call, as if all were well:
+// Store.failure has to be asked after every write.
+func (l libraryLogger) Fatalf(format string, args ...any) {
+	l.fail(fmt.Errorf(format, args...))
+}
+
+// corruption describes an error that the library called corruption, and returns any other unchanged.
+func corruption(dir string, err error) error {
+	var known *CorruptionError
+	if err == nil || errors.As(err, &known) || !pebble.IsCorruptionError(err) {
+		return err
+	}
+	described := &CorruptionError{Dir: dir, Reason: "the library refuses to read it", Err: err}
+	if info := pebble.ExtractDataCorruptionInfo(err); info != nil {
+		described.File = info.Path
+	}
+	return described
+}
+
+// openLibrary opens the library's folder for writing. A new folder is opened twice: the library names
+// synced offsets in its write-ahead log, by which it tells damage from a torn tail, only from the second time on.
+func openLibrary(c Config, fresh bool, fail func(error)) (*pebble.DB, error) {
+	dir := c.fs.PathJoin(c.Dir, libraryDir)
+	if fresh {
+		options := libraryOptions(c, fail)
+		options.FS = c.fs
+		db, err := pebble.Open(dir, options)
+		if err != nil {
+			return nil, err
+		}
+		if err := db.Close(); err != nil {
+			return nil, err
+		}
+	}
+	return pebble.Open(dir, libraryOptions(c, fail))
+}
+
+// libraryExists reports whether the library has a database in its folder.
+func libraryExists(fs vfs.FS, dir string) (bool, error) {
+	description, err := pebble.Peek(dir, fs)
+	if err != nil {
+		return false, err
+	}
+	return description.Exists, nil
+}
