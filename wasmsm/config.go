@@ -1,0 +1,125 @@
+package wasmsm
+
+import (
+	"fmt"
+
+	"github.com/groutlabs/grout/wasmsm/prepare"
+)
+
+// pageBytes is the size of a WebAssembly page, and of a page of an Image.
+const pageBytes = 64 << 10
+
+// maxMemoryBytes leaves one page of the 4 GiB free: a rollback that shrinks the memory passes
+// through the engine's grow by one page.
+const maxMemoryBytes = 65535 * pageBytes
+
+// Limits bound a machine. The zero value of a field means its default.
+type Limits struct {
+	// MemoryBytes bounds the linear memory; growing beyond it fails as WebAssembly says, with -1.
+	// Default 256 MiB, at most 65,535 pages of 64 KiB.
+	MemoryBytes int64
+	// ModuleBytes bounds the module's binary, by the runtime's Config alone. Default 64 MiB.
+	ModuleBytes int
+	// InputBytes bounds a command, a query and the init argument. Default 512 KiB.
+	InputBytes int
+	// OutputBytes bounds the output of one command or query; more is a trap. Default 512 KiB.
+	OutputBytes int
+	// Events bounds the events of one command; more is a trap. Default 1,024.
+	Events int
+	// EventBytes bounds the events' suffixes and payloads together; more is a trap. Default 512 KiB.
+	EventBytes int
+	// LogBytes bounds the log of one command or query; more is dropped. Default 64 KiB.
+	LogBytes int
+}
+
+// defaultLimits are the defaults of every limit.
+var defaultLimits = Limits{
+	MemoryBytes: 256 << 20, ModuleBytes: 64 << 20, InputBytes: 512 << 10, OutputBytes: 512 << 10,
+	Events: 1024, EventBytes: 512 << 10, LogBytes: 64 << 10,
+}
+
+// or returns the limits with every zero field taken from fallback.
+func (l Limits) or(fallback Limits) Limits {
+	pick := func(v *int, f int) {
+		if *v == 0 {
+			*v = f
+		}
+	}
+	if l.MemoryBytes == 0 {
+		l.MemoryBytes = fallback.MemoryBytes
+	}
+	pick(&l.ModuleBytes, fallback.ModuleBytes)
+	pick(&l.InputBytes, fallback.InputBytes)
+	pick(&l.OutputBytes, fallback.OutputBytes)
+	pick(&l.Events, fallback.Events)
+	pick(&l.EventBytes, fallback.EventBytes)
+	pick(&l.LogBytes, fallback.LogBytes)
+	return l
+}
+
+func (l Limits) validate() error {
+	if l.MemoryBytes < 0 || l.MemoryBytes > maxMemoryBytes {
+		return fmt.Errorf("%w: MemoryBytes is %d, use 1 to %d", ErrLimits, l.MemoryBytes, int64(maxMemoryBytes))
+	}
+	for name, v := range map[string]int{
+		"ModuleBytes": l.ModuleBytes, "InputBytes": l.InputBytes, "OutputBytes": l.OutputBytes,
+		"Events": l.Events, "EventBytes": l.EventBytes, "LogBytes": l.LogBytes,
+	} {
+		if v < 0 || v > 1<<30 {
+			return fmt.Errorf("%w: %s is %d, use 1 to %d", ErrLimits, name, v, 1<<30)
+		}
+	}
+	return nil
+}
+
+// MemoryKind chooses what is behind a machine's memory.
+type MemoryKind uint8
+
+// The kinds of memory. They differ in speed alone.
+const (
+	// MemoryAuto is MemoryCopyOnWrite where it works, else MemoryCopy.
+	MemoryAuto MemoryKind = iota
+	// MemoryCopy compares the whole memory with a copy of it after every command. It works everywhere.
+	MemoryCopy
+	// MemoryCopyOnWrite lets the kernel find the pages that a command wrote. It needs Linux with a
+	// readable /proc/self/pagemap.
+	MemoryCopyOnWrite
+)
+
+// Config configures a Runtime.
+type Config struct {
+	// CacheDir keeps compiled code across restarts, "" for none. Whoever can write to it can run
+	// code in this process.
+	CacheDir string
+	// Limits are the defaults of the machines' limits.
+	Limits Limits
+	// Memory is MemoryAuto but for tests and for systems where copy-on-write misbehaves.
+	Memory MemoryKind
+	// Prepare bounds the parser; its ModuleBytes follows Limits.ModuleBytes.
+	Prepare prepare.Limits
+}
+
+func (c *Config) validate() error {
+	c.Limits = c.Limits.or(defaultLimits)
+	if err := c.Limits.validate(); err != nil {
+		return err
+	}
+	if c.Memory > MemoryCopyOnWrite {
+		return fmt.Errorf("wasmsm: memory kind %d is unknown", c.Memory)
+	}
+	c.Prepare.ModuleBytes = c.Limits.ModuleBytes
+	return nil
+}
+
+// MachineConfig configures one machine.
+type MachineConfig struct {
+	// Seed is the group's; random numbers derive from it and from the entry's index.
+	Seed [32]byte
+	// Limits override the runtime's where they are not zero.
+	Limits Limits
+	// Init is the input of grout_init.
+	Init []byte
+	// Log takes the machine's log lines, one call each, without the newline; level 0 debug, 1 info,
+	// 2 warn, 3 error. nil discards them. It is called from within Apply and Query.
+	Log func(level int, text string)
+}

@@ -1,0 +1,151 @@
+package wasmsm
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+
+	"github.com/tetratelabs/wazero/api"
+)
+
+// imageVersion is that of the header's layout:
+//
+//	version u8 | prepared version u32 | module digest 32 bytes | memory pages u32 | globals u32 | globals u64 each
+//
+// Numbers are little-endian. The globals are in the order of their indices; of an i32 or f32 the
+// upper half is zero.
+const imageVersion = 1
+
+const imageHeaderBytes = 1 + 4 + 32 + 4 + 4
+
+// imageHeader is what an Image says beside its pages.
+type imageHeader struct {
+	preparedVersion uint32
+	digest          [32]byte
+	pages           uint32
+	globals         []uint64
+}
+
+func (h *imageHeader) encode() []byte {
+	b := make([]byte, 0, imageHeaderBytes+8*len(h.globals))
+	b = append(b, imageVersion)
+	b = binary.LittleEndian.AppendUint32(b, h.preparedVersion)
+	b = append(b, h.digest[:]...)
+	b = binary.LittleEndian.AppendUint32(b, h.pages)
+	b = binary.LittleEndian.AppendUint32(b, uint32(len(h.globals)))
+	for _, g := range h.globals {
+		b = binary.LittleEndian.AppendUint64(b, g)
+	}
+	return b
+}
+
+func decodeImageHeader(b []byte) (*imageHeader, error) {
+	if len(b) < imageHeaderBytes || b[0] != imageVersion {
+		return nil, fmt.Errorf("%w: the header of %d bytes is not of version %d", ErrBadImage, len(b), imageVersion)
+	}
+	h := &imageHeader{preparedVersion: le32(b[1:]), pages: le32(b[37:])}
+	copy(h.digest[:], b[5:])
+	count := uint64(le32(b[41:]))
+	rest := b[imageHeaderBytes:]
+	if uint64(len(rest)) != 8*count {
+		return nil, fmt.Errorf("%w: the header has %d bytes for %d globals", ErrBadImage, len(rest), count)
+	}
+	h.globals = make([]uint64, count)
+	for i := range h.globals {
+		h.globals[i] = le64(rest[8*i:])
+	}
+	return h, nil
+}
+
+// Image returns the whole state after the last applied command. The pages are copies, the caller's
+// to keep.
+func (m *Machine) Image() (Image, error) {
+	if m.broken != nil {
+		return Image{}, m.broken
+	}
+	pages, err := m.linear.store.pages()
+	if err != nil {
+		return Image{}, m.keep(err)
+	}
+	h := m.header(uint32(len(pages)))
+	h.globals = m.committed
+	return Image{Header: h.encode(), Pages: pages}, nil
+}
+
+func (m *Machine) header(pages uint32) *imageHeader {
+	return &imageHeader{
+		preparedVersion: uint32(m.module.shared.prepared.Info.PreparedVersion),
+		digest:          m.module.digest, pages: pages,
+	}
+}
+
+// Restore replaces the whole state by an image of the same module. The image is not kept.
+//
+// # Errors
+//
+// With ErrBadImage nothing has changed. Any other error leaves the state in doubt, and every later
+// call returns it.
+func (m *Machine) Restore(image Image) error {
+	if m.broken != nil {
+		return m.broken
+	}
+	h, err := m.checkImage(image)
+	if err != nil {
+		return err
+	}
+	if err = m.linear.load(m.memory, image.Pages); err != nil {
+		return m.keep(err)
+	}
+	for i, g := range m.globals {
+		g.Set(h.globals[i])
+	}
+	return m.commit()
+}
+
+func (m *Machine) checkImage(image Image) (*imageHeader, error) {
+	h, err := decodeImageHeader(image.Header)
+	if err != nil {
+		return nil, err
+	}
+	want := m.header(uint32(len(image.Pages)))
+	size := uint64(len(image.Pages)) * pageBytes
+	switch {
+	case h.digest != want.digest:
+		return nil, fmt.Errorf("%w: it is of module %x, this is module %x", ErrBadImage, h.digest, want.digest)
+	case h.preparedVersion != want.preparedVersion:
+		return nil, fmt.Errorf("%w: its module was prepared by version %d, this is version %d", ErrBadImage, h.preparedVersion, want.preparedVersion)
+	case h.pages != want.pages:
+		return nil, fmt.Errorf("%w: it has %d pages, its header says %d", ErrBadImage, want.pages, h.pages)
+	case len(h.globals) != len(m.globals):
+		return nil, fmt.Errorf("%w: it has %d globals, the module has %d", ErrBadImage, len(h.globals), len(m.globals))
+	case size > m.linear.limit:
+		return nil, fmt.Errorf("%w: its memory has %d bytes, the limit is %d", ErrBadImage, size, m.linear.limit)
+	}
+	for i, page := range image.Pages {
+		if page != nil && len(page) != pageBytes {
+			return nil, fmt.Errorf("%w: page %d has %d bytes", ErrBadImage, i, len(page))
+		}
+	}
+	return h, nil
+}
+
+// load gives the memory an image's pages; the caller commits.
+func (l *linear) load(memory api.Memory, pages [][]byte) error {
+	if err := l.setSize(memory, uint64(len(pages))*pageBytes); err != nil {
+		return err
+	}
+	for i, page := range pages {
+		live, ok := memory.Read(uint32(i)*pageBytes, pageBytes)
+		if !ok {
+			return fmt.Errorf("wasmsm: page %d is outside the restored memory", i)
+		}
+		if page == nil {
+			page = zeroPage[:]
+		}
+		// Pages that are equal already are not written, which spares the kernel a copy of each.
+		if !bytes.Equal(live, page) {
+			copy(live, page)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,172 @@
+package wasmsm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/tetratelabs/wazero/api"
+)
+
+// Machine is one running state machine. It is used by one goroutine at a time.
+//
+// Between calls the memory and the globals equal the checkpoint: what the last applied command left.
+type Machine struct {
+	module   *CompiledModule
+	instance api.Module
+	memory   api.Memory
+	linear   *linear
+	globals  []mutableGlobal
+	// committed are the globals' values at the checkpoint.
+	committed []uint64
+
+	apply, query api.Function
+
+	limits Limits
+	seed   [32]byte
+	log    func(level int, text string)
+
+	call  call
+	ctx   callContext
+	stack [1]uint64
+	// broken is set when the state can no longer be trusted; every later call returns it.
+	broken error
+}
+
+// mutableGlobal is a global and whether only the lower half of its 64 bits means anything.
+type mutableGlobal struct {
+	api.MutableGlobal
+	narrow bool
+}
+
+func (g mutableGlobal) value() uint64 {
+	v := g.Get()
+	if g.narrow {
+		v = uint64(uint32(v))
+	}
+	return v
+}
+
+// callContext carries the machine to its host functions, without a look-up.
+type callContext struct{ machine *Machine }
+
+func (callContext) Deadline() (time.Time, bool) { return time.Time{}, false }
+func (callContext) Done() <-chan struct{}       { return nil }
+func (callContext) Err() error                  { return nil }
+func (callContext) Value(any) any               { return nil }
+
+var _ context.Context = (*callContext)(nil)
+
+// Apply runs one command. A command that was refused or trapped has left no effect. The command is
+// read until Apply returns and not kept.
+//
+// An error is no outcome of the command: the machine's state can no longer be trusted, and every
+// later call returns the error too.
+func (m *Machine) Apply(entry EntryContext, command []byte) (Outcome, error) {
+	outcome, err := m.run(m.apply, callApply, entry, command)
+	if err != nil {
+		return Outcome{}, err
+	}
+	if outcome.Kind == Applied {
+		err = m.commit()
+	} else {
+		err = m.rollback()
+	}
+	if err != nil {
+		return Outcome{}, err
+	}
+	return outcome, nil
+}
+
+// Query runs one query against the present state and undoes whatever it wrote. Of entry, Index,
+// Term and TimeNanos are those of the last applied entry.
+func (m *Machine) Query(entry EntryContext, query []byte) (Outcome, error) {
+	outcome, err := m.run(m.query, callQuery, entry, query)
+	if err != nil {
+		return Outcome{}, err
+	}
+	if err = m.rollback(); err != nil {
+		return Outcome{}, err
+	}
+	return outcome, nil
+}
+
+// Close frees the machine.
+func (m *Machine) Close() error {
+	if errors.Is(m.broken, ErrClosed) {
+		return nil
+	}
+	m.broken = ErrClosed
+	var err error
+	if m.instance != nil {
+		err = m.instance.Close(context.Background())
+	}
+	if m.linear != nil {
+		err = errors.Join(err, m.linear.close())
+	}
+	m.module.runtime.release(m.module.digest)
+	return err
+}
+
+// run calls the guest. The caller commits or rolls back.
+func (m *Machine) run(f api.Function, kind callKind, entry EntryContext, input []byte) (Outcome, error) {
+	if m.broken != nil {
+		return Outcome{}, m.broken
+	}
+	if len(input) > m.limits.InputBytes {
+		return Outcome{Kind: Trapped, Message: fmt.Sprintf("the input has %d bytes, the limit is %d", len(input), m.limits.InputBytes)}, nil
+	}
+	m.call.begin(kind, entry, input, m.limits.LogBytes)
+	m.stack[0] = uint64(len(input))
+	err := f.CallWithStack(&m.ctx, m.stack[:])
+	m.flushOutput()
+	outcome, err := m.outcome(err)
+	m.call.end()
+	if err != nil {
+		m.broken = err
+	}
+	return outcome, err
+}
+
+// outcome tells the guest's ways to end from failures of the host.
+func (m *Machine) outcome(err error) (Outcome, error) {
+	if err != nil {
+		return m.trapped(err)
+	}
+	code := int32(m.stack[0])
+	if m.call.kind == callStart {
+		code = 0 // _initialize has no result
+	}
+	switch {
+	case code > 0:
+		return Outcome{Kind: Refused, Code: code, Message: string(m.call.message)}, nil
+	case code < 0:
+		return Outcome{Kind: Trapped, Message: fmt.Sprintf("the machine returned %d: results are 0 or a positive code", code)}, nil
+	}
+	return Outcome{Kind: Applied, Output: m.call.output, Events: m.call.events}, nil
+}
+
+// commit makes the present state the checkpoint.
+func (m *Machine) commit() error {
+	for i, g := range m.globals {
+		m.committed[i] = g.value()
+	}
+	return m.keep(m.linear.store.commit())
+}
+
+// rollback makes the checkpoint the present state.
+func (m *Machine) rollback() error {
+	for i, g := range m.globals {
+		g.Set(m.committed[i])
+	}
+	return m.keep(m.linear.rollback(m.memory))
+}
+
+// keep remembers a failure that leaves the state in doubt.
+func (m *Machine) keep(err error) error {
+	if err != nil {
+		m.broken = err
+	}
+	return err
+}
