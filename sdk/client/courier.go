@@ -1,0 +1,473 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	natsgo "github.com/nats-io/nats.go"
+
+	"github.com/groutlabs/grout/sdk/api"
+)
+
+// sweepEvery is how often the commands under way are looked at for what is due.
+const sweepEvery = 20 * time.Millisecond
+
+// tokenBase is the base of the numbers in reply subjects.
+const tokenBase = 36
+
+// callState says what a command waits for.
+type callState uint8
+
+const (
+	// held waits for its session to open.
+	held callState = iota
+	// sent waits for an answer until due.
+	sent
+	// resting is to be sent again when due.
+	resting
+)
+
+// call is a command under way. Guarded by the courier's mutex.
+type call struct {
+	id      uint64
+	payload []byte
+	// done is called exactly once, with the courier's mutex held.
+	done func(Result, error)
+
+	// session is nil while the command waits for a place in a new one.
+	session *session
+	seq     uint64
+
+	state   callState
+	due     time.Time
+	attempt int
+	// target is the host that the latest attempt went to, "" for any.
+	target string
+	// rushed is set once an attempt was repeated without a pause.
+	rushed bool
+	// inDoubt is set once an attempt may have been taken although nobody said so.
+	inDoubt bool
+	// last is why the latest attempt failed.
+	last error
+}
+
+// courier sends commands until they are answered: one subscription for all replies, one timer for
+// all deadlines, no goroutine of its own.
+type courier struct {
+	client *Client
+	group  string
+	route  *route
+	window uint64
+	inbox  string
+	sub    *natsgo.Subscription
+
+	mu      sync.Mutex
+	closed  error
+	calls   map[uint64]*call
+	nextID  uint64
+	session *session
+	// changed is closed when a sequence is done, if somebody waits for room.
+	changed chan struct{}
+	timer   *time.Timer
+	armed   bool
+	// reconnects is the connection's count when it was last looked at.
+	reconnects uint64
+	msg        natsgo.Msg
+}
+
+func newCourier(client *Client, group string, route *route, window uint64) (*courier, error) {
+	c := &courier{client: client, group: group, route: route, window: window, inbox: client.conn.NewInbox(),
+		calls: map[uint64]*call{}, reconnects: client.conn.Stats().Reconnects}
+	c.msg.Header = natsgo.Header{api.HeaderSession: {""}, api.HeaderSeq: {""}}
+	if client.config.Caller != "" {
+		c.msg.Header[api.HeaderCaller] = []string{client.config.Caller}
+	}
+	c.timer = time.AfterFunc(time.Hour, c.sweep)
+	c.timer.Stop()
+	sub, err := client.conn.Subscribe(c.inbox+".>", c.onReply)
+	if err != nil {
+		return nil, connError(err)
+	}
+	c.sub = sub
+	return c, nil
+}
+
+// connError names the ends of a connection in the client's own words.
+func connError(err error) error {
+	if errors.Is(err, natsgo.ErrConnectionClosed) || errors.Is(err, natsgo.ErrConnectionDraining) {
+		return fmt.Errorf("%w: %w", ErrClosed, err)
+	}
+	return fmt.Errorf("client: %w", err)
+}
+
+// submit sends a command, as soon as there is room in the window. The payload is read until done is
+// called. An error means that the command was not taken, and done is not called.
+func (c *courier) submit(ctx context.Context, payload []byte, done func(Result, error)) (*call, error) {
+	for {
+		if err := ctx.Err(); err != nil {
+			return nil, fmt.Errorf("client: the command was not sent: %w", context.Cause(ctx))
+		}
+		k, changed, err := c.trySubmit(payload, done)
+		if k != nil || err != nil {
+			return k, err
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// trySubmit returns the call, or else a channel that is closed when there may be room.
+func (c *courier) trySubmit(payload []byte, done func(Result, error)) (*call, <-chan struct{}, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed != nil {
+		return nil, nil, c.closed
+	}
+	now := time.Now()
+	s := c.current(now)
+	if !s.room(c.window) {
+		if c.changed == nil {
+			c.changed = make(chan struct{})
+		}
+		return nil, c.changed, nil
+	}
+	c.nextID++
+	k := &call{id: c.nextID, payload: payload, done: done}
+	c.calls[k.id] = k
+	c.assign(k, s, now)
+	return k, nil, nil
+}
+
+// current returns the session for new commands.
+func (c *courier) current(now time.Time) *session {
+	if c.session == nil || (c.session.idle() && !c.session.fresh(now)) {
+		c.session = newSession(now)
+		c.client.counters.sessions.Add(1)
+	}
+	return c.session
+}
+
+// assign gives a command its place in a session and sends it, if the session is open.
+func (c *courier) assign(k *call, s *session, now time.Time) {
+	k.session, k.seq = s, s.next
+	s.next++
+	s.used = now
+	if s.opening && !s.open {
+		k.state = held
+		s.held = append(s.held, k)
+		return
+	}
+	s.opening = true
+	c.send(k, now)
+}
+
+// send makes another attempt.
+func (c *courier) send(k *call, now time.Time) {
+	k.attempt++
+	k.target = c.route.target()
+	c.client.counters.sent.Add(1)
+	if k.attempt > 1 {
+		c.client.counters.retries.Add(1)
+	}
+	switch err := c.client.conn.PublishMsg(c.fill(k)); {
+	case err == nil:
+		k.state, k.due = sent, now.Add(c.client.config.patience(k.attempt))
+		c.arm()
+	case errors.Is(err, natsgo.ErrMaxPayload):
+		c.complete(k, Result{}, &Error{Code: api.CodeTooLarge, Text: fmt.Sprintf(
+			"the command of %d bytes is over the server's max_payload of %d", len(k.payload), c.client.conn.MaxPayload())})
+	case errors.Is(err, natsgo.ErrConnectionClosed), errors.Is(err, natsgo.ErrConnectionDraining):
+		k.state = resting
+		c.complete(k, Result{}, c.gaveUp(k, connError(err)))
+	default:
+		k.last = connError(err)
+		c.rest(k, now)
+	}
+}
+
+// fill puts a command into the message that all commands share.
+func (c *courier) fill(k *call) *natsgo.Msg {
+	m := &c.msg
+	m.Subject = api.Command(c.group, k.target)
+	m.Reply = c.inbox + "." + strconv.FormatUint(k.id, tokenBase) + "." + strconv.Itoa(k.attempt)
+	m.Data = k.payload
+	m.Header[api.HeaderSession][0] = k.session.name
+	m.Header[api.HeaderSeq][0] = strconv.FormatUint(k.seq, 10)
+	if k.session.acked > 0 {
+		m.Header[api.HeaderAcked] = []string{strconv.FormatUint(min(k.session.acked, k.seq-1), 10)}
+	} else {
+		delete(m.Header, api.HeaderAcked)
+	}
+	return m
+}
+
+// rest puts the next attempt off.
+func (c *courier) rest(k *call, now time.Time) {
+	k.state, k.due = resting, now.Add(c.client.config.backoff(k.attempt))
+	c.arm()
+}
+
+// arm sees to it that sweep runs soon.
+func (c *courier) arm() {
+	if !c.armed {
+		c.armed = true
+		c.timer.Reset(sweepEvery)
+	}
+}
+
+// sweep sends again what is due.
+func (c *courier) sweep() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.armed = false
+	if c.closed != nil {
+		return
+	}
+	now := time.Now()
+	reconnects := c.client.conn.Stats().Reconnects
+	lost := reconnects != c.reconnects
+	c.reconnects = reconnects
+	var due []*call
+	for _, k := range c.calls {
+		if (k.state == sent && lost) || (k.state != held && !now.Before(k.due)) {
+			due = append(due, k)
+		}
+	}
+	slices.SortFunc(due, func(a, b *call) int { return int(int64(a.id - b.id)) })
+	for _, k := range due {
+		c.repeat(k, now)
+	}
+	if len(c.calls) > 0 {
+		c.arm()
+	}
+}
+
+// repeat makes the next attempt of a command whose time has come.
+func (c *courier) repeat(k *call, now time.Time) {
+	if c.calls[k.id] != k {
+		return
+	}
+	if k.state == sent {
+		k.inDoubt, k.last = true, ErrNoAnswer
+		c.route.forget(k.target)
+	}
+	if k.session != nil {
+		c.send(k, now)
+		return
+	}
+	if s := c.current(now); s.room(c.window) {
+		c.assign(k, s, now)
+		return
+	}
+	c.rest(k, now)
+}
+
+// onReply runs for every reply, one after the other.
+func (c *courier) onReply(msg *natsgo.Msg) {
+	id, attempt, ok := parseToken(msg.Subject[min(len(c.inbox)+1, len(msg.Subject)):])
+	r, err := parseReply(msg)
+	c.route.learn(r.Leader)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	k := c.calls[id]
+	if !ok || k == nil {
+		c.client.counters.late.Add(1)
+		return
+	}
+	if answered(err) {
+		if r.Duplicate {
+			c.client.counters.duplicates.Add(1)
+		}
+		c.complete(k, r, err)
+		return
+	}
+	if attempt != k.attempt || k.state != sent {
+		// A later attempt is under way: this failure says nothing about it.
+		return
+	}
+	c.failed(k, err, time.Now())
+}
+
+// parseToken reads "<id>.<attempt>".
+func parseToken(token string) (id uint64, attempt int, ok bool) {
+	first, second, ok := strings.Cut(token, ".")
+	if !ok {
+		return 0, 0, false
+	}
+	id, err := strconv.ParseUint(first, tokenBase, 64)
+	if err != nil {
+		return 0, 0, false
+	}
+	attempt, err = strconv.Atoi(second)
+	return id, attempt, err == nil
+}
+
+// answered reports whether err, as parseReply returned it, is a command's own end.
+func answered(err error) bool {
+	var refused *RefusedError
+	var trapped *TrappedError
+	return err == nil || errors.As(err, &refused) || errors.As(err, &trapped)
+}
+
+// failed decides what becomes of a command whose latest attempt had no result.
+func (c *courier) failed(k *call, err error, now time.Time) {
+	k.last = err
+	if errors.Is(err, ErrNoHosts) {
+		c.route.forget(k.target)
+		c.again(k, k.target != "", now)
+		return
+	}
+	var e *Error
+	if !errors.As(err, &e) {
+		k.inDoubt = true
+		c.complete(k, Result{}, c.gaveUp(k, err))
+		return
+	}
+	switch e.Code {
+	case api.CodeBusy:
+		c.again(k, false, now)
+	case api.CodeNoLeader:
+		c.route.forget(k.target)
+		leader := c.route.target()
+		c.again(k, leader != "" && leader != k.target, now)
+	case api.CodeUnknown:
+		k.inDoubt = true
+		c.again(k, false, now)
+	case api.CodeSession:
+		c.sessionLost(k, err, now)
+	case api.CodeInternal:
+		k.inDoubt = true
+		c.complete(k, Result{}, c.gaveUp(k, err))
+	default:
+		if k.inDoubt && e.Index == 0 {
+			err = c.gaveUp(k, err)
+		}
+		c.complete(k, Result{}, err)
+	}
+}
+
+// again repeats an attempt: at once when rush is set, for the first time only, or after a pause.
+func (c *courier) again(k *call, rush bool, now time.Time) {
+	if rush && !k.rushed {
+		k.rushed = true
+		c.send(k, now)
+		return
+	}
+	c.rest(k, now)
+}
+
+// sessionLost moves a command to another session, if it certainly was not applied in this one.
+func (c *courier) sessionLost(k *call, err error, now time.Time) {
+	if k.inDoubt {
+		c.complete(k, Result{}, c.gaveUp(k, err))
+		return
+	}
+	old := k.session
+	old.finish(k.seq)
+	k.session = nil
+	c.retire(old, now)
+	if s := c.current(now); !k.rushed && s.room(c.window) {
+		k.rushed = true
+		c.assign(k, s, now)
+		return
+	}
+	c.rest(k, now)
+}
+
+// retire stops using a session. Those that waited for it to open move to the next one.
+func (c *courier) retire(s *session, now time.Time) {
+	if c.session == s {
+		c.session = nil
+	}
+	moved := s.held
+	s.held = nil
+	for _, k := range moved {
+		if c.calls[k.id] == k {
+			c.assign(k, c.current(now), now)
+		}
+	}
+}
+
+// complete ends a command.
+func (c *courier) complete(k *call, r Result, err error) {
+	delete(c.calls, k.id)
+	if s := k.session; s != nil {
+		s.finish(k.seq)
+		switch {
+		case k.seq != 1 || s.open:
+		case answered(err):
+			c.open(s)
+		default:
+			// Whether the hosts know the session is unknown.
+			c.retire(s, time.Now())
+		}
+	}
+	if c.changed != nil {
+		close(c.changed)
+		c.changed = nil
+	}
+	k.done(r, err)
+}
+
+// open sends everything that waited for the session.
+func (c *courier) open(s *session) {
+	s.open = true
+	waiting := s.held
+	s.held = nil
+	now := time.Now()
+	for _, k := range waiting {
+		if c.calls[k.id] == k {
+			c.send(k, now)
+		}
+	}
+}
+
+// gaveUp is the error of a command that ends without an answer.
+func (c *courier) gaveUp(k *call, cause error) error {
+	if k.inDoubt || k.state == sent {
+		cause = fmt.Errorf("%w: %w", ErrUnknownOutcome, cause)
+	}
+	if k.last != nil && !errors.Is(cause, k.last) {
+		return fmt.Errorf("%w (attempt %d: %w)", cause, k.attempt, k.last)
+	}
+	return cause
+}
+
+// abandon ends a command that its caller no longer waits for. It does nothing if the command has ended.
+func (c *courier) abandon(k *call, cause error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.calls[k.id] == k {
+		c.complete(k, Result{}, c.gaveUp(k, cause))
+	}
+}
+
+// close ends every command under way with cause.
+func (c *courier) close(cause error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed != nil {
+		return
+	}
+	c.closed = cause
+	c.timer.Stop()
+	for _, k := range c.calls {
+		delete(c.calls, k.id)
+		k.done(Result{}, c.gaveUp(k, cause))
+	}
+	if c.changed != nil {
+		close(c.changed)
+		c.changed = nil
+	}
+	if err := c.sub.Unsubscribe(); err != nil && !errors.Is(err, natsgo.ErrConnectionClosed) {
+		c.closed = errors.Join(cause, err)
+	}
+}
