@@ -68,19 +68,20 @@ var input = make([]byte, 4<<10)
 var call Context
 
 func serve(op Operation, length uint32) int32 {
-	outcome := invoke(registered, op, &call, readInput(length))
-	switch outcome.Kind {
-	case Applied:
-		if len(outcome.Output) > 0 {
-			importOutputWrite(unsafe.Pointer(unsafe.SliceData(outcome.Output)), uint32(len(outcome.Output)))
-		}
-		return 0
-	case Refused:
-		importErrorWrite(textPointer(outcome.Message), uint32(len(outcome.Message)))
-		return outcome.Code
+	output, trap, err := invoke(registered, op, &call, readInput(length))
+	switch {
+	case trap != "":
+		abort(trap)
+		return -1
+	case err != nil:
+		text := errorText(err)
+		importErrorWrite(textPointer(text), uint32(len(text)))
+		return refusalCode(err)
 	}
-	abort(outcome.Message)
-	return -1
+	if len(output) > 0 {
+		importOutputWrite(unsafe.Pointer(unsafe.SliceData(output)), uint32(len(output)))
+	}
+	return 0
 }
 
 func readInput(length uint32) []byte {
@@ -98,6 +99,9 @@ func readInput(length uint32) []byte {
 func abort(message string) {
 	importAbort(textPointer(message), uint32(len(message)))
 }
+
+// ending is called when runtime.Goexit ends the call's goroutine: the call could never return.
+func ending(message string) { abort(message) }
 
 func textPointer(text string) unsafe.Pointer { return unsafe.Pointer(unsafe.StringData(text)) }
 

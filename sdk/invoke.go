@@ -11,61 +11,31 @@ const (
 	OperationMigrate
 )
 
-// OutcomeKind says how a call ended.
-type OutcomeKind uint8
-
-// The three outcomes.
-const (
-	// Applied: the call is done and Output is the reply.
-	Applied OutcomeKind = 0
-	// Refused: the machine returned an error; Code and Message say why.
-	Refused OutcomeKind = 1
-	// Trapped: the machine broke down; Message says why and where.
-	Trapped OutcomeKind = 2
-)
-
-// String returns the kind's name.
-func (k OutcomeKind) String() string {
-	switch k {
-	case Applied:
-		return "applied"
-	case Refused:
-		return "refused"
-	case Trapped:
-		return "trapped"
-	}
-	return "unknown outcome"
-}
-
-// Outcome is how a call ended.
-type Outcome struct {
-	Kind OutcomeKind
-	// Code is the machine's own code when Refused, 0 otherwise.
-	Code int32
-	// Output is the reply when Applied. It is the machine's: valid until the next call.
-	Output []byte
-	// Message is the machine's own text when Refused, and the reason when Trapped.
-	Message string
-}
-
 // noMachine is the reason for a trap in a module that forgot to register its machine.
 const noMachine = "sdk: no machine: call sdk.Register in an init function of package main"
 
-// invoke runs one operation. A panic ends in Trapped rather than in the Go runtime's own exit,
-// which could only report it on standard error.
-func invoke(m Machine, op Operation, ctx *Context, input []byte) (outcome Outcome) {
+// invoke runs one operation. A panic ends in trap, its description, rather than in the Go runtime's own
+// exit, which could only report it on standard error. Three results and not an Outcome, because this is
+// on the path of every command and a guest's memory traffic is what costs.
+func invoke(m Machine, op Operation, ctx *Context, input []byte) (output []byte, trap string, err error) {
 	returned := false
 	defer func() {
 		if !returned {
-			outcome = Outcome{Kind: Trapped, Message: describePanic(recover())}
+			trap = recovering(recover())
 		}
 	}()
-	output, err := dispatch(m, op, ctx, input)
+	output, err = dispatch(m, op, ctx, input)
 	returned = true
-	if err != nil {
-		return Outcome{Kind: Refused, Code: refusalCode(err), Message: errorText(err)}
+	return output, "", err
+}
+
+// recovering describes a panic, or the end of the goroutine, which nobody outlives to hear of.
+func recovering(recovered any) string {
+	trap := describePanic(recovered)
+	if recovered == nil { // a panic is never nil since Go 1.21
+		ending(trap)
 	}
-	return Outcome{Kind: Applied, Output: output}
+	return trap
 }
 
 func dispatch(m Machine, op Operation, ctx *Context, input []byte) ([]byte, error) {

@@ -10,8 +10,7 @@ import (
 // It is called by the deferred function that recovered, while the panicking frames still stand.
 func describePanic(recovered any) string {
 	if recovered == nil {
-		// A panic is never nil since Go 1.21, so the goroutine is being ended.
-		return "panic: the machine called runtime.Goexit" + panicPlace("runtime.Goexit")
+		return "the machine called runtime.Goexit" + panicPlace("runtime.Goexit")
 	}
 	return fmt.Sprint("panic: ", recovered) + panicPlace("runtime.gopanic")
 }

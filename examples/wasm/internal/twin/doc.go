@@ -1,0 +1,5 @@
+// Package twin runs an example in the sandbox beside its native twin: the same random commands and
+// queries, every outcome compared, and the state moved through an image to another machine on the way.
+//
+// It is for tests. Start reading at Compare.
+package twin
