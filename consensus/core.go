@@ -315,6 +315,12 @@ func (c *Core) Leader() (MemberID, Term) { return c.leader, c.hard.Term }
 // Role returns what the member currently is.
 func (c *Core) Role() Role { return c.role }
 
+// LogBytes returns what the entries held in memory count against byte bounds.
+func (c *Core) LogBytes() int { return c.log.bytes }
+
+// Last returns the position of the last entry, committed or not.
+func (c *Core) Last() Cursor { return c.log.last() }
+
 // Commit returns the commit index.
 func (c *Core) Commit() Index { return c.log.commit }
 

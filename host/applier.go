@@ -1,0 +1,162 @@
+package host
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/groutlabs/grout/consensus"
+)
+
+// maxBacklogBytes is how many payload bytes may await applying before a leader takes no more commands.
+const maxBacklogBytes = 64 << 20
+
+// work is one item of an applier's queue. The items are done in their order.
+type work struct {
+	restore *replicaImage
+	entries []consensus.LogEntry
+	queries []pendingQuery
+}
+
+// applier owns a group's replica and runs it on a goroutine of its own, so that a slow machine does
+// not hold up the protocol.
+type applier struct {
+	self    consensus.MemberID
+	replica *replica
+	wake    chan struct{}
+	mu      sync.Mutex
+	queue   []work
+	backlog atomic.Int64
+	applied atomic.Uint64
+	// held are queries that wait for an index. They leave when it is applied, or when they are late.
+	held    []pendingQuery
+	holding atomic.Int64
+	// quit ends the goroutine, done is closed when it has ended.
+	quit, done chan struct{}
+	events     applierEvents
+	now        func() time.Time
+}
+
+// applierEvents is what an applier tells its group, from its goroutine.
+type applierEvents interface {
+	answered(request uint64, reply Reply)
+	emitted(events []storedEvent)
+	tookOffice(noOp consensus.Cursor)
+	marked(image replicaImage)
+	failed(error)
+}
+
+func newApplier(self consensus.MemberID, replica *replica, events applierEvents, now func() time.Time) *applier {
+	a := &applier{
+		self: self, replica: replica, events: events, now: now, wake: make(chan struct{}, 1),
+		quit: make(chan struct{}), done: make(chan struct{}),
+	}
+	a.applied.Store(uint64(replica.applied.Index))
+	return a
+}
+
+// add queues work and returns. The entries' memory is that of the log, which is bounded.
+func (a *applier) add(w work) {
+	size := 0
+	for _, e := range w.entries {
+		size += len(e.Payload)
+	}
+	a.backlog.Add(int64(size))
+	a.mu.Lock()
+	a.queue = append(a.queue, w)
+	a.mu.Unlock()
+	select {
+	case a.wake <- struct{}{}:
+	default:
+	}
+}
+
+// busy reports whether a leader should take no more commands for now.
+func (a *applier) busy() bool {
+	return a.backlog.Load() > maxBacklogBytes
+}
+
+func (a *applier) run() {
+	defer close(a.done)
+	for {
+		select {
+		case <-a.quit:
+			return
+		case <-a.wake:
+		}
+		a.mu.Lock()
+		todo := a.queue
+		a.queue = nil
+		a.mu.Unlock()
+		for i := range todo {
+			if err := a.do(&todo[i]); err != nil {
+				a.events.failed(err)
+				return
+			}
+		}
+	}
+}
+
+// stop ends the goroutine after the item under way.
+func (a *applier) stop() {
+	close(a.quit)
+	<-a.done
+}
+
+func (a *applier) do(w *work) error {
+	if w.restore != nil {
+		if err := a.replica.restore(*w.restore); err != nil {
+			return err
+		}
+		a.applied.Store(uint64(w.restore.anchor.Index))
+	}
+	for _, e := range w.entries {
+		if err := a.applyOne(e); err != nil {
+			return err
+		}
+	}
+	if len(a.replica.outbox.events) > 0 {
+		a.events.emitted(a.replica.outbox.events)
+	}
+	a.held = append(a.held, w.queries...)
+	a.runHeld()
+	return nil
+}
+
+func (a *applier) applyOne(e consensus.LogEntry) error {
+	done, err := a.replica.apply(e)
+	if err != nil {
+		return err
+	}
+	a.backlog.Add(-int64(len(e.Payload)))
+	a.applied.Store(uint64(e.Index))
+	switch {
+	case done.origin == a.self:
+		a.events.answered(done.request, done.reply)
+	case e.Kind == consensus.EntryNoOp:
+		a.events.tookOffice(e.Position())
+	case e.Kind == consensus.EntrySnapshotMarker:
+		image, err := a.replica.image()
+		if err != nil {
+			return err
+		}
+		a.events.marked(image)
+	}
+	return nil
+}
+
+// runHeld runs the queries whose index is applied.
+func (a *applier) runHeld() {
+	kept := a.held[:0]
+	for _, q := range a.held {
+		switch {
+		case q.index <= a.replica.applied.Index:
+			a.events.answered(q.request, a.replica.query(q.payload, q.caller))
+		case a.now().Before(q.deadline):
+			kept = append(kept, q)
+		}
+	}
+	clear(a.held[len(kept):])
+	a.held = kept
+	a.holding.Store(int64(len(kept)))
+}

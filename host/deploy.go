@@ -1,0 +1,393 @@
+package host
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/groutlabs/grout/consensus"
+	"github.com/groutlabs/grout/sdk/api"
+)
+
+const (
+	// defaultReplicas is the number of voters where a deployment does not say.
+	defaultReplicas = 3
+	// catalogPage is how many groups one query of the catalog returns.
+	catalogPage = 500
+	// watchInterval is the pause between two looks at something that other hosts bring about.
+	watchInterval = 20 * time.Millisecond
+)
+
+// Upload implements Admin.
+func (h *Host) Upload(_ context.Context, piece UploadPiece) (api.UploadReply, error) {
+	if h.modules.Has(piece.Digest) {
+		return api.UploadReply{Received: piece.Size, Stored: true}, nil
+	}
+	have, err := h.uploads.add(piece)
+	if err != nil || have < piece.Size {
+		return api.UploadReply{Received: have}, err
+	}
+	module, err := h.uploads.take(piece.Digest)
+	if err != nil {
+		return api.UploadReply{}, err
+	}
+	if err := h.cfg.Machines.Check(module); err != nil {
+		return api.UploadReply{}, fault(api.CodeBadModule, "the module is refused: %v", err)
+	}
+	if _, err := h.modules.Put(module); err != nil {
+		return api.UploadReply{}, err
+	}
+	return api.UploadReply{Received: have, Stored: true}, h.modules.Sync()
+}
+
+// Deploy implements Admin.
+func (h *Host) Deploy(ctx context.Context, request api.DeployRequest) (api.GroupInfo, error) {
+	record, err := h.checkDeploy(request)
+	if err != nil {
+		return api.GroupInfo{}, err
+	}
+	if _, err := h.findGroup(ctx, record.Name); err == nil {
+		return api.GroupInfo{}, fault(api.CodeExists, "group %s exists already: remove it first, or choose another name", record.Name)
+	}
+	if err := h.spread(ctx, record.Module); err != nil {
+		return api.GroupInfo{}, err
+	}
+	copy(record.Key[:], randomBytes(32))
+	copy(record.Seed[:], randomBytes(32))
+	output, err := h.change(ctx, catalogCommand{Create: &record})
+	if err != nil {
+		return api.GroupInfo{}, err
+	}
+	if err := unpack(output, &record); err != nil {
+		return api.GroupInfo{}, err
+	}
+	return h.awaitLeader(ctx, record)
+}
+
+// checkDeploy turns a request into a record, or refuses it.
+func (h *Host) checkDeploy(request api.DeployRequest) (groupRecord, error) {
+	if err := api.CheckName(request.Group); err != nil {
+		return groupRecord{}, fault(api.CodeBadRequest, "group: %v", err)
+	}
+	if api.ReservedNames[request.Group] {
+		return groupRecord{}, fault(api.CodeBadRequest, "the name %q is reserved: choose another", request.Group)
+	}
+	raw, err := hex.DecodeString(request.Module)
+	if err != nil || len(raw) != len(Digest{}) {
+		return groupRecord{}, fault(api.CodeBadRequest, "module %q is not a SHA-256 in hexadecimal", request.Module)
+	}
+	hosts := len(h.record.Hosts)
+	replicas := request.Replicas
+	if replicas == 0 {
+		replicas = min(defaultReplicas, hosts)
+	}
+	if replicas < 0 || replicas > hosts {
+		return groupRecord{}, fault(api.CodeBadRequest, "%d replicas are asked for, the cluster has %d hosts", replicas, hosts)
+	}
+	if request.Limits.MemoryBytes < 0 || request.Limits.CommandBytes < 0 || request.Limits.CommandBytes > MaxCommandBytes {
+		return groupRecord{}, fault(api.CodeBadRequest, "limits: memory and command bytes cannot be negative, a command has at most %d bytes", MaxCommandBytes)
+	}
+	if len(request.Init) > MaxCommandBytes {
+		return groupRecord{}, fault(api.CodeTooLarge, "the init argument has %d bytes, at most %d are possible", len(request.Init), MaxCommandBytes)
+	}
+	return groupRecord{
+		Name: request.Group, Module: Digest(raw), Limits: request.Limits, Init: request.Init, Replicas: replicas,
+	}, nil
+}
+
+// spread sees to it that a majority of the hosts holds a module durably.
+func (h *Host) spread(ctx context.Context, module Digest) error {
+	data, err := h.modules.Get(module)
+	switch {
+	case err == nil:
+		if err := h.hold(ctx, module, int64(len(data))); err != nil {
+			return err
+		}
+	case !errors.Is(err, ErrMissing):
+		return err
+	case h.machine.view.Load().module(module) == nil:
+		return fault(api.CodeNotFound, "module %s is not stored on host %s: upload it first", hexDigest(module), h.cfg.Name)
+	}
+	return h.watch(ctx, "a majority of the hosts to hold the module", func() bool {
+		return h.machine.view.Load().heldByMajority(module)
+	})
+}
+
+// hold tells the catalog that this host holds a module.
+func (h *Host) hold(ctx context.Context, module Digest, size int64) error {
+	_, err := h.change(ctx, catalogCommand{Hold: &moduleRecord{Digest: module, Size: size, Holders: []string{h.cfg.Name}}})
+	return err
+}
+
+// watch waits until condition holds.
+func (h *Host) watch(ctx context.Context, what string, condition func() bool) error {
+	ticks, stop := h.cfg.Clock.Tick(watchInterval)
+	defer stop()
+	for !condition() {
+		select {
+		case <-ctx.Done():
+			return fault(api.CodeNoLeader, "gave up waiting for %s: are enough hosts running?", what)
+		case <-h.ctx.Done():
+			return fault(api.CodeNoLeader, "this host is stopping")
+		case <-ticks:
+		}
+	}
+	return nil
+}
+
+// awaitLeader waits until a new group works, as far as this host can see that.
+func (h *Host) awaitLeader(ctx context.Context, record groupRecord) (api.GroupInfo, error) {
+	here := slices.ContainsFunc(record.Members, func(p placement) bool { return p.Host == h.cfg.Name })
+	if here {
+		err := h.watch(ctx, "the group's leader", func() bool {
+			info := h.describe(record)
+			return info.Leader != "" || len(info.Problems) > 0
+		})
+		if err != nil {
+			return api.GroupInfo{}, err
+		}
+	}
+	return h.describe(record), nil
+}
+
+// change brings a command through the catalog, once, whoever leads it.
+func (h *Host) change(ctx context.Context, command catalogCommand) ([]byte, error) {
+	payload, err := pack(command)
+	if err != nil {
+		return nil, err
+	}
+	request := CommandRequest{Payload: payload, MsgID: hex.EncodeToString(randomBytes(16))}
+	reply, err := h.ask(ctx, func(done func(Reply)) { h.catalog.execute(request, done) })
+	if err != nil {
+		return nil, err
+	}
+	return reply.Outcome.Output, catalogError(reply.Outcome)
+}
+
+// ask puts a request to the catalog until it has an answer or ctx ends.
+func (h *Host) ask(ctx context.Context, send func(done func(Reply))) (Reply, error) {
+	retry, stop := h.cfg.Clock.Tick(watchInterval)
+	defer stop()
+	for {
+		answer := make(chan Reply, 1)
+		send(func(r Reply) { answer <- r })
+		var reply Reply
+		select {
+		case reply = <-answer:
+		case <-ctx.Done():
+			return Reply{}, fault(api.CodeNoLeader, "the catalog did not answer in time: is a majority of the hosts %v running?", h.record.names())
+		}
+		if reply.Err == nil {
+			return reply, nil
+		}
+		if !slices.Contains([]api.Code{api.CodeNoLeader, api.CodeBusy, api.CodeUnknown}, reply.Err.Code) {
+			return Reply{}, reply.Err
+		}
+		select {
+		case <-retry:
+		case <-ctx.Done():
+			return Reply{}, fault(api.CodeNoLeader, "the catalog did not answer in time: %s", reply.Err.Text)
+		}
+	}
+}
+
+// catalogError turns the catalog's refusal into what a client sees.
+func catalogError(o Outcome) error {
+	if o.Kind == Applied {
+		return nil
+	}
+	codes := map[int32]api.Code{catalogExists: api.CodeExists, catalogNotFound: api.CodeNotFound, catalogNotHeld: api.CodeBusy}
+	if code, ok := codes[o.Code]; ok {
+		return fault(code, "%s", o.Message)
+	}
+	return fault(api.CodeInternal, "the catalog: %s", o.Message)
+}
+
+// page reads one page of the catalog, linearizably.
+func (h *Host) page(ctx context.Context, query catalogQuery) (*catalogView, error) {
+	payload, err := pack(query)
+	if err != nil {
+		return nil, err
+	}
+	reply, err := h.ask(ctx, func(done func(Reply)) { h.catalog.query(QueryRequest{Payload: payload}, done) })
+	if err != nil {
+		return nil, err
+	}
+	if err := catalogError(reply.Outcome); err != nil {
+		return nil, err
+	}
+	view := &catalogView{}
+	return view, unpack(reply.Outcome.Output, view)
+}
+
+// findGroup reads one group's record, linearizably.
+func (h *Host) findGroup(ctx context.Context, name string) (groupRecord, error) {
+	for after := ""; ; {
+		view, err := h.page(ctx, catalogQuery{After: after, Limit: catalogPage})
+		if err != nil {
+			return groupRecord{}, err
+		}
+		if record, ok := view.group(name); ok {
+			return record, nil
+		}
+		if len(view.Groups) < catalogPage {
+			return groupRecord{}, fault(api.CodeNotFound, "there is no group %q", name)
+		}
+		after = view.Groups[len(view.Groups)-1].Name
+	}
+}
+
+// Describe implements Admin.
+func (h *Host) Describe(ctx context.Context, name string) ([]api.GroupInfo, error) {
+	if name != "" {
+		record, err := h.findGroup(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		return []api.GroupInfo{h.describe(record)}, nil
+	}
+	out := []api.GroupInfo{}
+	for after := ""; ; {
+		view, err := h.page(ctx, catalogQuery{After: after, Limit: catalogPage})
+		if err != nil {
+			return nil, err
+		}
+		for _, record := range view.Groups {
+			out = append(out, h.describe(record))
+		}
+		if len(view.Groups) < catalogPage {
+			return out, nil
+		}
+		after = view.Groups[len(view.Groups)-1].Name
+	}
+}
+
+// describe joins a group's record with what this host knows of it.
+func (h *Host) describe(record groupRecord) api.GroupInfo {
+	info := api.GroupInfo{
+		Group: record.Name, ID: uint64(record.ID), Module: hexDigest(record.Module), Limits: record.Limits,
+		Created: time.Unix(0, record.CreatedNanos).UTC(),
+	}
+	h.mu.RLock()
+	held := h.groups[record.Name]
+	h.mu.RUnlock()
+	var status *groupStatus
+	if held != nil && held.record.ID == record.ID {
+		if held.problem != "" {
+			info.Problems = append(info.Problems, h.cfg.Name+": "+held.problem)
+		}
+		if held.group != nil {
+			status = held.group.status.Load()
+			info.Leader = held.group.leaderName()
+			info.Term, info.Commit = uint64(status.Term), uint64(status.Commit)
+			info.Applied = held.group.applier.applied.Load()
+		}
+	}
+	for _, p := range record.Members {
+		info.Members = append(info.Members, describeMember(p, status))
+	}
+	return info
+}
+
+func describeMember(p placement, status *groupStatus) api.MemberInfo {
+	m := api.MemberInfo{Host: p.Host, Member: p.Member.String(), Role: "voter"}
+	if status == nil {
+		return m
+	}
+	switch {
+	case p.Member == status.ID:
+		m.Role, m.Match = status.Role.String(), uint64(status.Last.Index)
+	case p.Member == status.Leader:
+		m.Role = consensus.Leader.String()
+	case !status.Configuration.IsVoter(p.Member):
+		m.Role = "observer"
+	}
+	if match, ok := status.Match[p.Member]; ok {
+		m.Match = uint64(match)
+	}
+	return m
+}
+
+// Change implements Admin.
+func (h *Host) Change(ctx context.Context, verb string, request api.TransferRequest) error {
+	record, err := h.findGroup(ctx, request.Group)
+	if err != nil {
+		return err
+	}
+	switch verb {
+	case api.VerbRemove:
+		_, err := h.change(ctx, catalogCommand{Remove: request.Group})
+		return err
+	case api.VerbTransfer:
+		i := slices.IndexFunc(record.Members, func(p placement) bool { return p.Host == request.Host })
+		if i < 0 {
+			return fault(api.CodeNotFound, "group %s has no member on host %q", request.Group, request.Host)
+		}
+		return h.onLeader(ctx, record, func(g *group) error { return g.core.TransferLeadership(record.Members[i].Member) })
+	case api.VerbSnapshot:
+		return h.onLeader(ctx, record, func(g *group) error { return g.mark() })
+	}
+	return fault(api.CodeNotFound, "unknown verb %q", verb)
+}
+
+// onLeader runs do on the group's loop, if its leader is on this host.
+func (h *Host) onLeader(ctx context.Context, record groupRecord, do func(*group) error) error {
+	g, fail := h.serving(record.Name)
+	if fail != nil {
+		return fail
+	}
+	if leader := g.leaderName(); leader != h.cfg.Name {
+		return fault(api.CodeNoLeader, "the leader of group %s is on host %q: ask that host", record.Name, leader)
+	}
+	result := make(chan error, 1)
+	g.inbox.call(func() { result <- do(g) })
+	select {
+	case err := <-result:
+		if errors.Is(err, consensus.ErrNotLeader) || errors.Is(err, consensus.ErrTransferring) {
+			return noLeaderFault(record.Name)
+		}
+		if errors.Is(err, consensus.ErrNoSuchMember) {
+			return fault(api.CodeBadRequest, "leadership of group %s cannot go to that member: it leads already, or has no vote", record.Name)
+		}
+		return err
+	case <-ctx.Done():
+		return fault(api.CodeNoLeader, "the leader of group %s did not answer in time", record.Name)
+	}
+}
+
+// Status implements Admin.
+func (h *Host) Status() api.HostStatus {
+	s := api.HostStatus{
+		Host: h.cfg.Name, HostID: h.hostID, Version: h.cfg.Version, Cluster: h.record.ID,
+		Uptime: h.cfg.Clock.Now().Sub(h.started).Round(time.Second).String(), Storage: "durable", Groups: []api.GroupBrief{},
+	}
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	for name, held := range h.groups {
+		s.Groups = append(s.Groups, briefGroup(name, held))
+	}
+	slices.SortFunc(s.Groups, func(a, b api.GroupBrief) int {
+		if a.Group < b.Group {
+			return -1
+		}
+		return 1
+	})
+	return s
+}
+
+func briefGroup(name string, held *hosted) api.GroupBrief {
+	b := api.GroupBrief{Group: name, Role: "starting", Problem: held.problem}
+	if held.group == nil {
+		return b
+	}
+	status := held.group.status.Load()
+	b.Role, b.Term, b.Commit = status.Role.String(), uint64(status.Term), uint64(status.Commit)
+	b.Applied, b.SnapshotIndex = held.group.applier.applied.Load(), uint64(status.snapshot)
+	b.LogEntries = int(status.Last.Index - status.Base.Index)
+	if status.problem != "" {
+		b.Problem = status.problem
+	}
+	return b
+}

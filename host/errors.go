@@ -1,0 +1,37 @@
+package host
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/groutlabs/grout/sdk/api"
+)
+
+// The errors of this package. Callers compare with errors.Is.
+var (
+	// ErrBadConfig marks a Config with a field missing or out of range.
+	ErrBadConfig = errors.New("host: bad config")
+	// ErrIdentity means that the data folder is not the one that the cluster knows this host by.
+	ErrIdentity = errors.New("host: not the host that the cluster knows")
+	// ErrCorrupt marks stored or received bytes that cannot be what was written.
+	ErrCorrupt = errors.New("host: corrupt")
+	// ErrMissing means that a blob is not stored on this host.
+	ErrMissing = errors.New("host: no such blob")
+	// ErrClosed refuses what a closed host cannot do any more.
+	ErrClosed = errors.New("host: closed")
+)
+
+// busyFault says that bounded queues are full.
+func busyFault(group string) *Error {
+	return fault(api.CodeBusy, "group %s has as much under way as it takes: nothing happened, try again", group)
+}
+
+// noLeaderFault says that nobody leads, or that the leader has just changed.
+func noLeaderFault(group string) *Error {
+	return fault(api.CodeNoLeader, "group %s has no leader that answers: nothing happened, try again", group)
+}
+
+// fault builds the error that a client sees.
+func fault(code api.Code, format string, args ...any) *Error {
+	return &Error{Code: code, Text: fmt.Sprintf(format, args...)}
+}

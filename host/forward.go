@@ -1,0 +1,195 @@
+package host
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"github.com/groutlabs/grout/consensus"
+)
+
+const (
+	// maxForwards bounds the batches sent to a leader and not yet acknowledged.
+	maxForwards = 1024
+	// forwardLife is how long an acknowledgement is awaited.
+	forwardLife = 2 * time.Second
+	// forwardMemory is how many forwards of each member a leader remembers, to take each once.
+	forwardMemory = 4096
+	// maxForwardBytes bounds the payloads of one ForwardCommand, save that one command always fits.
+	maxForwardBytes = 256 << 10
+)
+
+// forwards are the commands on their way to a leader, and what a leader has taken from others.
+type forwards struct {
+	next  uint64
+	sent  map[uint64]forward
+	taken map[consensus.MemberID]*recentIDs
+}
+
+type forward struct {
+	commands []pendingCommand
+	at       time.Time
+}
+
+// newForwards numbers forwards from a random start: those of an earlier run may still be on their way.
+func newForwards() forwards {
+	return forwards{next: rand.Uint64(), sent: map[uint64]forward{}, taken: map[consensus.MemberID]*recentIDs{}}
+}
+
+// expire forgets forwards whose acknowledgement was lost. Their commands may still be applied, and
+// are answered then.
+func (f *forwards) expire(now time.Time) {
+	for id, sent := range f.sent {
+		if now.Sub(sent.at) > forwardLife {
+			delete(f.sent, id)
+		}
+	}
+}
+
+// recentIDs remembers the last forwardMemory numbers of one member.
+type recentIDs struct {
+	known map[uint64]bool
+	order []uint64
+}
+
+// fresh reports whether id is new, and remembers it.
+func (r *recentIDs) fresh(id uint64) bool {
+	if r.known[id] {
+		return false
+	}
+	r.known[id] = true
+	r.order = append(r.order, id)
+	if len(r.order) > forwardMemory {
+		delete(r.known, r.order[0])
+		r.order = r.order[1:]
+	}
+	return true
+}
+
+// forwardCommands sends the waiting commands to the leader.
+func (g *group) forwardCommands(leader consensus.MemberID) {
+	for len(g.waiting) > 0 && len(g.forwards.sent) < maxForwards {
+		n, size := 0, 0
+		for n < len(g.waiting) && (n == 0 || size+len(g.waiting[n].encoded) <= maxForwardBytes) {
+			size += len(g.waiting[n].encoded)
+			n++
+		}
+		commands := append([]pendingCommand(nil), g.waiting[:n]...)
+		g.waiting = g.waiting[n:]
+		g.forwards.next++
+		message := &consensus.ForwardCommand{RequestID: g.forwards.next}
+		for _, c := range commands {
+			message.Commands = append(message.Commands, c.encoded)
+		}
+		g.forwards.sent[message.RequestID] = forward{commands: commands, at: g.clock.Now()}
+		g.waiters.sent(commands)
+		g.send([]consensus.Envelope{{From: g.self, To: leader, Message: message}})
+	}
+	if len(g.waiting) == 0 {
+		g.waiting = nil
+	}
+}
+
+// takeForwarded proposes another member's commands and tells it their slots.
+func (g *group) takeForwarded(from consensus.MemberID, m *consensus.ForwardCommand) {
+	recent := g.forwards.taken[from]
+	if recent == nil {
+		recent = &recentIDs{known: map[uint64]bool{}}
+		g.forwards.taken[from] = recent
+	}
+	if !g.core.Configuration().IsMember(from) || !recent.fresh(m.RequestID) {
+		return
+	}
+	ack := &consensus.CommandAck{RequestID: m.RequestID}
+	now, published := g.clock.Now().UnixNano(), g.events.publishedTo()
+	for _, encoded := range m.Commands {
+		if _, err := decodeCommand(encoded); err != nil {
+			g.logger.Warn("a forwarded command does not decode", "group", g.ref.Name, "from", from, "error", err)
+			return
+		}
+		stampCommand(encoded, now, published)
+	}
+	switch leader, _ := g.core.Leader(); {
+	case leader != g.self:
+		ack.Refused = consensus.RefusedNotLeader
+	case g.applier.busy():
+		ack.Refused = consensus.RefusedBusy
+	default:
+		first, last, err := g.core.Propose(consensus.EntryCommand, m.Commands...)
+		ack.Term, ack.First, ack.Last = first.Term, first.Index, last
+		if err != nil {
+			ack.Refused = consensus.RefusedBusy
+		}
+	}
+	g.send([]consensus.Envelope{{From: g.self, To: from, Message: ack}})
+}
+
+// takeAck learns the slots of forwarded commands, or puts the commands back after a refusal.
+func (g *group) takeAck(m *consensus.CommandAck) {
+	sent, ok := g.forwards.sent[m.RequestID]
+	if !ok {
+		return
+	}
+	delete(g.forwards.sent, m.RequestID)
+	if m.Refused == consensus.NotRefused {
+		g.waiters.assign(sent.commands, consensus.Cursor{Term: m.Term, Index: m.First})
+		return
+	}
+	g.waiters.unsent(sent.commands)
+	g.parked = append(g.parked, sent.commands...)
+}
+
+// forwardQuery sends one query to the leader.
+func (g *group) forwardQuery(leader consensus.MemberID, q pendingQuery) {
+	g.send([]consensus.Envelope{{From: g.self, To: leader, Message: &consensus.ForwardQuery{
+		RequestID: q.request, Query: encodeCommand(command{Caller: q.caller, Payload: q.payload}),
+	}}})
+}
+
+// takeForwardedQuery runs another member's query as if a client had asked here.
+func (g *group) takeForwardedQuery(from consensus.MemberID, m *consensus.ForwardQuery) {
+	if !g.core.Configuration().IsMember(from) {
+		return
+	}
+	asked, err := decodeCommand(m.Query)
+	if err != nil {
+		g.logger.Warn("a forwarded query does not decode", "group", g.ref.Name, "from", from, "error", err)
+		return
+	}
+	respond := func(reply Reply) {
+		response := &consensus.QueryResponse{RequestID: m.RequestID, Position: reply.Index}
+		if response.Result, err = pack(storedReply{Reply: reply.Outcome, Err: reply.Err, Term: reply.Term}); err != nil {
+			response.Refused = consensus.RefusedBusy
+		}
+		g.send([]consensus.Envelope{{From: g.self, To: from, Message: response}})
+	}
+	if leader, _ := g.core.Leader(); leader != g.self {
+		g.send([]consensus.Envelope{{From: g.self, To: from, Message: &consensus.QueryResponse{
+			RequestID: m.RequestID, Refused: consensus.RefusedNotLeader,
+		}}})
+		return
+	}
+	g.query(QueryRequest{Payload: asked.Payload, Caller: asked.Caller, Timeout: forwardLife}, respond)
+}
+
+// storedReply is what a QueryResponse carries.
+type storedReply struct {
+	Reply Outcome        `codec:"o"`
+	Err   *Error         `codec:"e"`
+	Term  consensus.Term `codec:"t"`
+}
+
+func (g *group) takeQueryResponse(m *consensus.QueryResponse) {
+	if m.Refused != consensus.NotRefused {
+		// The leader has changed, and the query is gone: only its client still has it.
+		g.waiters.finish(m.RequestID, Reply{Err: noLeaderFault(g.ref.Name)})
+		return
+	}
+	var stored storedReply
+	if err := unpack(m.Result, &stored); err != nil {
+		g.logger.Warn("a query's result does not decode", "group", g.ref.Name, "error", err)
+		return
+	}
+	g.waiters.finish(m.RequestID, Reply{
+		Outcome: stored.Reply, Err: stored.Err, Index: m.Position, Term: stored.Term, Leader: g.leaderName(),
+	})
+}

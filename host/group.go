@@ -1,0 +1,323 @@
+package host
+
+import (
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/groutlabs/grout/consensus"
+	"github.com/groutlabs/grout/sdk/api"
+)
+
+// groupConfig is what a member of a group is made of.
+type groupConfig struct {
+	ref  GroupRef
+	self consensus.MemberID
+	// hosts are the names of the members' hosts.
+	hosts     map[consensus.MemberID]string
+	initial   consensus.Configuration
+	module    Digest
+	machine   Machine
+	log       Log
+	chunks    *BlobStore
+	transport Transport
+	clock     Clock
+	timing    Timing
+	logger    *slog.Logger
+	// commandLimit is the most bytes that a command may have.
+	commandLimit int
+	// stopped is told, from a goroutine of the group, that the member has failed.
+	stopped func(error)
+}
+
+// group is one member: the core, its log and its machine, around one loop. Fields without a comment
+// on sharing belong to the loop.
+type group struct {
+	groupConfig
+	core    *consensus.Core
+	inbox   *inbox
+	waiters *waiters
+	applier *applier
+	events  *publisher
+
+	forwards forwards
+	reads    map[uint64][]pendingQuery
+	nextRead uint64
+	waiting  []pendingCommand
+	asking   []pendingQuery
+	// parked are commands that a member refused: the next tick tries again.
+	parked    []pendingCommand
+	sweepTick int
+
+	saving *replicaImage
+	fetch  fetchState
+	// markerAt is the index of the last snapshot marker that this member proposed.
+	markerAt consensus.Index
+
+	// status is read by anyone.
+	status atomic.Pointer[groupStatus]
+	quit   chan struct{}
+	done   sync.WaitGroup
+	// stopReceive ends the delivery of messages.
+	stopReceive func()
+}
+
+// groupStatus is a copy of what others may know of a group.
+type groupStatus struct {
+	consensus.Status
+	snapshot consensus.Index
+	problem  string
+}
+
+// openGroup loads a member from its log and starts it.
+func openGroup(cfg groupConfig) (*group, error) {
+	restored, err := cfg.log.Load()
+	if err != nil {
+		return nil, fmt.Errorf("host: loading the log of group %s: %w", cfg.ref.Name, err)
+	}
+	replica := newReplica(cfg.machine)
+	if restored.Snapshot != nil {
+		if err := restoreSnapshot(replica, cfg.chunks, restored.Snapshot, cfg.module); err != nil {
+			return nil, fmt.Errorf("host: restoring group %s: %w", cfg.ref.Name, err)
+		}
+	}
+	core, err := consensus.New(cfg.timing.core(cfg.self, cfg.initial), restored)
+	if err != nil {
+		return nil, fmt.Errorf("host: starting group %s: %w", cfg.ref.Name, err)
+	}
+	g := &group{
+		groupConfig: cfg, core: core, inbox: newInbox(), waiters: newWaiters(rand.Uint64()),
+		reads: map[uint64][]pendingQuery{}, forwards: newForwards(), quit: make(chan struct{}),
+	}
+	if restored.Snapshot != nil {
+		g.fetch.snapshot, g.fetch.current = restored.Snapshot.Anchor.Index, Digest(restored.Snapshot.Manifest)
+	}
+	g.applier = newApplier(cfg.self, replica, g, cfg.clock.Now)
+	g.events = newPublisher(&cfg)
+	g.publishStatus("")
+	if g.stopReceive, err = cfg.transport.Receive(cfg.ref, g.inbox.message); err != nil {
+		return nil, fmt.Errorf("host: receiving for group %s: %w", cfg.ref.Name, err)
+	}
+	g.done.Add(3)
+	go func() { defer g.done.Done(); g.applier.run() }()
+	go func() { defer g.done.Done(); g.events.run(g.quit) }()
+	go func() { defer g.done.Done(); g.run() }()
+	return g, nil
+}
+
+// run is the loop that owns the core.
+func (g *group) run() {
+	ticks, stop := g.clock.Tick(g.timing.Tick)
+	defer stop()
+	for {
+		select {
+		case <-g.quit:
+			return
+		case <-ticks:
+			g.tick()
+		case <-g.inbox.wake:
+		}
+		if err := g.turn(); err != nil {
+			g.fail(err)
+			return
+		}
+	}
+}
+
+// turn takes what arrived, then persists, sends, applies and replies, in this order. The write goes
+// on in the background: the core holds back every message that has to wait for it.
+func (g *group) turn() error {
+	if err := g.intake(g.inbox.take()); err != nil {
+		return err
+	}
+	for g.core.HasReady() {
+		rd := g.core.Ready()
+		g.persist(rd.Write)
+		g.send(rd.Messages)
+		if err := g.apply(rd); err != nil {
+			return err
+		}
+		g.answerReads(rd.Reads)
+		if rd.Offer != nil {
+			g.offered(*rd.Offer)
+		}
+	}
+	g.events.lead(g.core.Role() == consensus.Leader)
+	g.propose()
+	g.keepLogShort()
+	if s := g.status.Load(); s.Leader != g.leaderID() || s.Role != g.core.Role() {
+		g.publishStatus("")
+	}
+	return nil
+}
+
+// intake hands everything that arrived since the last turn to the core.
+func (g *group) intake(in *batch) error {
+	if in.failure != nil {
+		return in.failure
+	}
+	if in.persisted > 0 {
+		g.core.Persisted(in.persisted)
+	}
+	for _, m := range in.messages {
+		if err := g.step(m); err != nil {
+			return err
+		}
+	}
+	for _, do := range in.calls {
+		do()
+	}
+	g.waiting = append(g.waiting, in.commands...)
+	g.asking = append(g.asking, in.queries...)
+	g.propose()
+	g.ask()
+	return nil
+}
+
+// step hands one message to the core, or to the part of the host that it concerns.
+func (g *group) step(m consensus.Envelope) error {
+	if m.To != g.self {
+		return nil
+	}
+	switch message := m.Message.(type) {
+	case *consensus.ForwardCommand:
+		g.takeForwarded(m.From, message)
+	case *consensus.CommandAck:
+		g.takeAck(message)
+	case *consensus.ForwardQuery:
+		g.takeForwardedQuery(m.From, message)
+	case *consensus.QueryResponse:
+		g.takeQueryResponse(message)
+	default:
+		return g.core.Step(m.From, m.Message)
+	}
+	return nil
+}
+
+func (g *group) persist(w *consensus.Write) {
+	if w == nil {
+		return
+	}
+	seq := w.Seq
+	g.log.Append(*w, func(err error) { g.inbox.written(seq, err) })
+}
+
+func (g *group) send(messages []consensus.Envelope) {
+	if len(messages) == 0 {
+		return
+	}
+	out := make([]Addressed, 0, len(messages))
+	for _, m := range messages {
+		if host, ok := g.hosts[m.To]; ok {
+			out = append(out, Addressed{Host: host, Envelope: m})
+		}
+	}
+	g.transport.Send(g.ref, out)
+}
+
+func (g *group) apply(rd consensus.Ready) error {
+	if rd.Restore != nil {
+		image, err := g.installedImage(rd.Restore)
+		if err != nil {
+			return err
+		}
+		g.applier.add(work{restore: &image})
+	}
+	if len(rd.Committed) > 0 {
+		g.applier.add(work{entries: rd.Committed})
+	}
+	return nil
+}
+
+// tick moves time on, and does a few times a second what is due then.
+func (g *group) tick() {
+	g.core.Tick()
+	g.publishStatus("")
+	g.waiting, g.parked = append(g.waiting, g.parked...), nil
+	g.sweepTick++
+	if g.sweepTick%sweepTicks != 0 {
+		return
+	}
+	now := g.clock.Now()
+	g.waiters.expire(now)
+	g.forwards.expire(now)
+	g.dropLate(now)
+	if g.applier.holding.Load() > 0 {
+		g.applier.add(work{}) // lets it drop the queries that are late
+	}
+}
+
+// sweepTicks is how many ticks pass between two looks at the deadlines.
+const sweepTicks = 4
+
+// dropLate forgets queued requests whose waiters have been answered as late.
+func (g *group) dropLate(now time.Time) {
+	kept := g.asking[:0]
+	for _, q := range g.asking {
+		if now.Before(q.deadline) {
+			kept = append(kept, q)
+		}
+	}
+	g.asking = kept
+	commands := g.waiting[:0]
+	for _, c := range g.waiting {
+		if g.waiters.waits(c.request) {
+			commands = append(commands, c)
+		}
+	}
+	g.waiting = commands
+}
+
+// fail stops the member for good and answers everybody who waits.
+func (g *group) fail(err error) {
+	g.logger.Error("member stopped", "group", g.ref.Name, "member", g.self, "error", err)
+	g.publishStatus(err.Error())
+	g.waiters.close(fault(api.CodeInternal, "this member of group %s has stopped: %v", g.ref.Name, err))
+	g.stopped(err)
+}
+
+func (g *group) publishStatus(problem string) {
+	s := &groupStatus{Status: g.core.Status(), snapshot: g.fetch.snapshot, problem: problem}
+	g.status.Store(s)
+}
+
+func (g *group) leaderID() consensus.MemberID {
+	leader, _ := g.core.Leader()
+	return leader
+}
+
+// close stops the member and waits for its goroutines. The log stays open.
+func (g *group) close() {
+	g.stopReceive()
+	close(g.quit)
+	g.applier.stop()
+	g.done.Wait()
+	g.fetch.cancelFetch()
+	g.waiters.close(fault(api.CodeNoLeader, "this host is stopping"))
+	if err := g.machine.Close(); err != nil {
+		g.logger.Warn("closing the machine", "group", g.ref.Name, "error", err)
+	}
+}
+
+// The applier's events, called from its goroutine.
+
+func (g *group) answered(request uint64, reply Reply) {
+	reply.Leader = g.leaderName()
+	g.waiters.finish(request, reply)
+}
+
+func (g *group) emitted(events []storedEvent) { g.events.offer(events) }
+
+func (g *group) tookOffice(noOp consensus.Cursor) { g.waiters.tookOffice(noOp) }
+
+func (g *group) marked(image replicaImage) {
+	g.inbox.call(func() { g.beginSnapshot(image) })
+}
+
+func (g *group) failed(err error) { g.inbox.fail(err) }
+
+// leaderName returns the leader's host, "" when unknown. Anyone may call it.
+func (g *group) leaderName() string { return g.hosts[g.status.Load().Leader] }

@@ -1,0 +1,340 @@
+package host
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/groutlabs/grout/consensus"
+	"github.com/groutlabs/grout/sdk/api"
+)
+
+// Store is a host's durable storage: the logs of its groups and a few records of its own.
+type Store interface {
+	// Group returns the log of a group, empty when the group is new.
+	Group(id GroupID) Log
+	// Groups lists the groups that have stored anything.
+	Groups() ([]GroupID, error)
+	// Meta returns a record, nil when there is none. SetMeta is durable on return.
+	Meta(key string) ([]byte, error)
+	SetMeta(key string, value []byte) error
+}
+
+// Machines makes machines from modules.
+type Machines interface {
+	// Check returns an error that names the cause when a module cannot run.
+	Check(module []byte) error
+	// New starts a machine.
+	New(config MachineConfig) (Machine, error)
+}
+
+// MachineConfig is what a machine is made of. It is equal on every member.
+type MachineConfig struct {
+	Group  string
+	Module []byte
+	Digest Digest
+	// Seed is the group's, from which the machine's random bytes derive.
+	Seed   [32]byte
+	Limits api.Limits
+	// Init is the argument of the module's init function.
+	Init []byte
+}
+
+// Endpoints opens and closes what clients reach a group by.
+type Endpoints interface {
+	AddGroup(name string) error
+	RemoveGroup(name string) error
+}
+
+// Config is what a host is made of. Every field is required, but Logger.
+type Config struct {
+	// Name is this host's, unique in the cluster; Peers are the names of all hosts, this one included.
+	Name  string
+	Peers []string
+	// Dir holds modules and snapshots. The Store is usually in it too.
+	Dir       string
+	Version   string
+	Store     Store
+	Transport Transport
+	Hello     Hello
+	Endpoints Endpoints
+	Machines  Machines
+	Clock     Clock
+	Timing    Timing
+	Logger    *slog.Logger
+}
+
+func (c *Config) validate() error {
+	if err := checkPeers(c.Name, c.Peers); err != nil {
+		return err
+	}
+	if c.Dir == "" || c.Store == nil || c.Transport == nil || c.Hello == nil || c.Endpoints == nil ||
+		c.Machines == nil || c.Clock == nil {
+		return fmt.Errorf("%w: Dir, Store, Transport, Hello, Endpoints, Machines and Clock are required", ErrBadConfig)
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return c.Timing.validate()
+}
+
+// Host holds members of groups. It implements Requests, Admin and Blobs.
+type Host struct {
+	cfg     Config
+	record  *clusterRecord
+	hostID  string
+	started time.Time
+	modules *BlobStore
+	catalog *group
+	machine *catalog
+	uploads *uploads
+
+	mu     sync.RWMutex
+	groups map[string]*hosted
+	// view is what the groups were last brought in line with.
+	view *catalogView
+
+	wake      chan struct{}
+	quit      chan struct{}
+	ctx       context.Context
+	cancel    context.CancelFunc
+	done      sync.WaitGroup
+	stopGreet func()
+}
+
+// hosted is a group that the catalog places on this host.
+type hosted struct {
+	record groupRecord
+	// group is nil while the member cannot run.
+	group  *group
+	chunks *BlobStore
+	// problem is why the member does not run, "" while it does.
+	problem string
+}
+
+// Start brings a host into its cluster and starts the members that it holds. It returns when the
+// catalog has started, or with an error when ctx ends before the cluster is formed.
+//
+// # Errors
+//
+// ErrBadConfig, ErrIdentity, ErrCorrupt, or what the store, the transport or the file system said.
+func Start(ctx context.Context, cfg Config) (*Host, error) {
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	boot, err := newBootstrap(&cfg)
+	if err != nil {
+		return nil, err
+	}
+	modules, err := OpenBlobStore(filepath.Join(cfg.Dir, "modules"))
+	if err != nil {
+		return nil, err
+	}
+	h := &Host{
+		cfg: cfg, hostID: boot.self.ID, started: cfg.Clock.Now(), modules: modules,
+		groups: map[string]*hosted{}, view: &catalogView{}, wake: make(chan struct{}, 1), quit: make(chan struct{}),
+	}
+	if h.uploads, err = newUploads(filepath.Join(cfg.Dir, "uploads")); err != nil {
+		return nil, err
+	}
+	if h.record, err = boot.run(ctx); err != nil {
+		return nil, err
+	}
+	if h.stopGreet, err = boot.greet(); err != nil {
+		return nil, fmt.Errorf("host: listening for other hosts: %w", err)
+	}
+	h.ctx, h.cancel = context.WithCancel(context.Background())
+	if err := h.startCatalog(); err != nil {
+		h.stopGreet()
+		return nil, err
+	}
+	h.done.Add(1)
+	go h.reconcileLoop()
+	h.ring()
+	return h, nil
+}
+
+func (h *Host) startCatalog() error {
+	h.machine = newCatalog(h.record.names(), h.ring)
+	var members []placement
+	for i, known := range h.record.Hosts {
+		members = append(members, placement{Host: known.Name, Member: memberID(0, i)})
+	}
+	chunks, err := OpenBlobStore(h.chunkDir(0))
+	if err != nil {
+		return err
+	}
+	config, err := h.groupConfig(h.record.catalogRef(), members)
+	if err != nil {
+		return err
+	}
+	config.machine, config.chunks = h.machine, chunks
+	h.catalog, err = openGroup(config)
+	if err == nil {
+		h.groups[catalogGroup] = &hosted{group: h.catalog, chunks: chunks}
+	}
+	return err
+}
+
+func (h *Host) chunkDir(id GroupID) string {
+	return filepath.Join(h.cfg.Dir, "groups", fmt.Sprintf("%016x", uint64(id)))
+}
+
+// groupConfig fills in what all members on this host have in common.
+func (h *Host) groupConfig(ref GroupRef, members []placement) (groupConfig, error) {
+	config := groupConfig{
+		ref: ref, hosts: map[consensus.MemberID]string{}, log: h.cfg.Store.Group(ref.ID),
+		transport: h.cfg.Transport, clock: h.cfg.Clock, timing: h.cfg.Timing, logger: h.cfg.Logger,
+	}
+	for _, p := range members {
+		config.hosts[p.Member] = p.Host
+		config.initial.Voters = append(config.initial.Voters, p.Member)
+		if p.Host == h.cfg.Name {
+			config.self = p.Member
+		}
+	}
+	config.stopped = func(err error) { h.memberStopped(ref, err) }
+	if config.self == consensus.NoMember {
+		return config, fmt.Errorf("%w: group %s has no member on host %s", ErrBadConfig, ref.Name, h.cfg.Name)
+	}
+	return config, nil
+}
+
+// memberStopped is called from a group's loop: the rest happens elsewhere.
+func (h *Host) memberStopped(ref GroupRef, err error) {
+	h.mu.Lock()
+	if held := h.groups[ref.Name]; held != nil && held.group != nil && held.group.ref.ID == ref.ID {
+		held.problem = err.Error()
+	}
+	h.mu.Unlock()
+	h.done.Add(1)
+	go func() {
+		defer h.done.Done()
+		if ref.Name == catalogGroup {
+			return
+		}
+		if err := h.cfg.Endpoints.RemoveGroup(ref.Name); err != nil {
+			h.cfg.Logger.Warn("closing the endpoints of a stopped member", "group", ref.Name, "error", err)
+		}
+	}()
+}
+
+func (h *Host) ring() {
+	select {
+	case h.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Close stops every member and waits for them. The store and the transport stay open.
+func (h *Host) Close() error {
+	h.stopGreet()
+	h.cancel()
+	close(h.quit)
+	h.done.Wait()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var errs []error
+	for name, held := range h.groups {
+		if held.group == nil {
+			continue
+		}
+		if name != catalogGroup {
+			errs = append(errs, h.cfg.Endpoints.RemoveGroup(name))
+		}
+		held.group.close()
+	}
+	return errors.Join(errs...)
+}
+
+// Execute implements Requests.
+func (h *Host) Execute(request CommandRequest, reply func(Reply)) {
+	g, err := h.serving(request.Group)
+	if err == nil {
+		err = checkCommand(&request, g.commandLimit)
+	}
+	if err != nil {
+		reply(Reply{Err: err})
+		return
+	}
+	g.execute(request, reply)
+}
+
+// Query implements Requests.
+func (h *Host) Query(request QueryRequest, reply func(Reply)) {
+	g, err := h.serving(request.Group)
+	if err == nil && len(request.Payload) > MaxCommandBytes {
+		err = fault(api.CodeTooLarge, "the query has %d bytes, at most %d are possible", len(request.Payload), MaxCommandBytes)
+	}
+	if err == nil && len(request.Caller) > maxNameBytes {
+		err = fault(api.CodeBadRequest, "the caller's name has %d bytes, at most %d are possible", len(request.Caller), maxNameBytes)
+	}
+	if err != nil {
+		reply(Reply{Err: err})
+		return
+	}
+	g.query(request, reply)
+}
+
+// serving returns a group that clients may use on this host.
+func (h *Host) serving(name string) (*group, *Error) {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	held := h.groups[name]
+	switch {
+	case held == nil || name == catalogGroup:
+		return nil, fault(api.CodeNotFound, "there is no group %q on host %s", name, h.cfg.Name)
+	case held.problem != "":
+		return nil, fault(api.CodeInternal, "the member of group %s on host %s has stopped: %s", name, h.cfg.Name, held.problem)
+	case held.group == nil:
+		return nil, fault(api.CodeNoLeader, "the member of group %s on host %s is starting: try again", name, h.cfg.Name)
+	}
+	return held.group, nil
+}
+
+// checkCommand refuses a command that the group cannot take.
+func checkCommand(r *CommandRequest, limit int) *Error {
+	switch {
+	case len(r.Payload) > limit:
+		return fault(api.CodeTooLarge, "the command has %d bytes, at most %d are possible", len(r.Payload), limit)
+	case len(r.Session) > maxNameBytes, len(r.MsgID) > maxNameBytes, len(r.Caller) > maxNameBytes:
+		return fault(api.CodeBadRequest, "session, message ID and caller have at most %d bytes each", maxNameBytes)
+	case r.Session != "" && r.MsgID != "":
+		return fault(api.CodeBadRequest, "Grout-Session and Nats-Msg-Id exclude each other: send one of them")
+	case r.Session != "" && (r.Seq == 0 || r.Acked >= r.Seq):
+		return fault(api.CodeBadRequest, "sequence %d, acknowledged %d: sequences start at 1, and only lower ones can be acknowledged", r.Seq, r.Acked)
+	}
+	return nil
+}
+
+// Piece implements Blobs.
+func (h *Host) Piece(request BlobRequest) ([]byte, int64, error) {
+	store := h.modules
+	if request.Group != nil {
+		h.mu.RLock()
+		store = nil
+		for _, held := range h.groups {
+			if held.group != nil && held.group.ref.ID == *request.Group {
+				store = held.chunks
+			}
+		}
+		h.mu.RUnlock()
+	}
+	if store == nil {
+		return nil, 0, fmt.Errorf("%w: no group %d on host %s", ErrMissing, *request.Group, h.cfg.Name)
+	}
+	return store.Piece(request.Digest, request.Offset, min(request.Limit, fetchPiece))
+}
+
+// removeData deletes what a group stored on this host.
+func (h *Host) removeData(id GroupID) error {
+	return errors.Join(h.cfg.Store.Group(id).Remove(), os.RemoveAll(h.chunkDir(id)))
+}
+
+func hexDigest(d Digest) string { return hex.EncodeToString(d[:]) }

@@ -1,0 +1,148 @@
+package host
+
+import (
+	"errors"
+	"time"
+
+	"github.com/groutlabs/grout/consensus"
+)
+
+// execute takes a client's command.
+func (g *group) execute(request CommandRequest, reply func(Reply)) {
+	if g.applier.busy() || g.events.full() {
+		reply(Reply{Err: busyFault(g.ref.Name)})
+		return
+	}
+	id := g.waiters.add(len(request.Payload), g.deadline(request.Timeout), reply)
+	if id == 0 {
+		reply(Reply{Err: busyFault(g.ref.Name)})
+		return
+	}
+	encoded := encodeCommand(command{
+		Origin: g.self, Request: id, Caller: request.Caller, Session: request.Session,
+		Seq: request.Seq, Acked: request.Acked, MsgID: request.MsgID, Payload: request.Payload,
+	})
+	g.inbox.command(pendingCommand{request: id, encoded: encoded})
+}
+
+// query takes a client's query.
+func (g *group) query(request QueryRequest, reply func(Reply)) {
+	deadline := g.deadline(request.Timeout)
+	id := g.waiters.add(len(request.Payload), deadline, reply)
+	if id == 0 {
+		reply(Reply{Err: busyFault(g.ref.Name)})
+		return
+	}
+	g.inbox.query(pendingQuery{
+		request: id, payload: request.Payload, caller: request.Caller, level: request.Consistency,
+		index: request.AtLeastIndex, deadline: deadline,
+	})
+}
+
+func (g *group) deadline(timeout time.Duration) time.Time {
+	if timeout <= 0 || timeout > maxRequestTimeout {
+		timeout = g.timing.RequestTimeout
+	}
+	return g.clock.Now().Add(timeout)
+}
+
+// maxRequestTimeout bounds what a client may ask for.
+const maxRequestTimeout = time.Minute
+
+// propose moves the waiting commands on: into the log on the leader, to the leader elsewhere. Those
+// that cannot move yet wait until their deadline.
+func (g *group) propose() {
+	if len(g.waiting) == 0 {
+		return
+	}
+	leader, _ := g.core.Leader()
+	switch leader {
+	case g.self:
+		g.proposeHere()
+	case consensus.NoMember:
+	default:
+		g.forwardCommands(leader)
+	}
+}
+
+func (g *group) proposeHere() {
+	payloads := make([][]byte, len(g.waiting))
+	now, published := g.clock.Now().UnixNano(), g.events.publishedTo()
+	for i, c := range g.waiting {
+		stampCommand(c.encoded, now, published)
+		payloads[i] = c.encoded
+	}
+	first, _, err := g.core.Propose(consensus.EntryCommand, payloads...)
+	switch {
+	case err == nil:
+		g.waiters.assign(g.waiting, first)
+	case errors.Is(err, consensus.ErrBusy):
+		for _, c := range g.waiting {
+			g.waiters.finish(c.request, Reply{Err: busyFault(g.ref.Name)})
+		}
+	default:
+		return // a transfer is under way: they wait for its end
+	}
+	g.waiting = g.waiting[:0]
+}
+
+// ask moves the waiting queries on.
+func (g *group) ask() {
+	if len(g.asking) == 0 {
+		return
+	}
+	leader, _ := g.core.Leader()
+	var local, confirm, kept []pendingQuery
+	for _, q := range g.asking {
+		switch {
+		case q.level != Linearizable:
+			local = append(local, q)
+		case leader == g.self:
+			confirm = append(confirm, q)
+		case leader != consensus.NoMember:
+			g.forwardQuery(leader, q)
+		default:
+			kept = append(kept, q)
+		}
+	}
+	g.asking = append(g.asking[:0], kept...)
+	if len(local) > 0 {
+		g.applier.add(work{queries: local})
+	}
+	if len(confirm) > 0 {
+		g.confirm(confirm)
+	}
+}
+
+// confirm asks the core for one read index for all queries of this turn.
+func (g *group) confirm(queries []pendingQuery) {
+	g.nextRead++
+	if err := g.core.ReadIndex(g.nextRead); err != nil {
+		g.asking = append(g.asking, queries...) // no leader after all, or too many rounds: later
+		return
+	}
+	g.reads[g.nextRead] = queries
+}
+
+// answerReads runs the queries whose read index is known.
+func (g *group) answerReads(reads []consensus.Read) {
+	for _, r := range reads {
+		queries := g.reads[r.ID]
+		delete(g.reads, r.ID)
+		if r.Refused {
+			g.asking = append(g.asking, queries...)
+			continue
+		}
+		for i := range queries {
+			queries[i].index = r.Index
+		}
+		g.applier.add(work{queries: queries})
+	}
+}
+
+// waits reports whether a request still awaits its answer.
+func (w *waiters) waits(id uint64) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.byID[id] != nil
+}

@@ -1,0 +1,132 @@
+package host
+
+import (
+	"crypto/sha256"
+	"fmt"
+
+	"github.com/groutlabs/grout/consensus"
+)
+
+// Digest is a SHA-256.
+type Digest = [32]byte
+
+// manifest describes a snapshot. Its packed form's digest is the state hash: equal on every member
+// at the same anchor.
+type manifest struct {
+	Anchor             consensus.Cursor `codec:"a"`
+	Configuration      []byte           `codec:"c"`
+	ConfigurationIndex consensus.Index  `codec:"ci"`
+	Module             Digest           `codec:"m"`
+	// Header is the machine's, see Image.
+	Header []byte `codec:"h"`
+	// Pages are the digests of the machine's pages, 32 bytes each; zero stands for a page of zeros.
+	Pages []byte `codec:"p"`
+	// State are the digests of the packed storedReplica, cut into pieces of PageBytes.
+	State []byte `codec:"s"`
+}
+
+// maxManifestBytes bounds a manifest that another host offers: 2 digests for each of the 65,536
+// pages of the largest memory, and its header.
+const maxManifestBytes = 8 << 20
+
+// chunks returns the digests of all chunks, without the zero pages.
+func (m *manifest) chunks() []Digest {
+	var out []Digest
+	for _, list := range [][]byte{m.Pages, m.State} {
+		for i := 0; i+32 <= len(list); i += 32 {
+			if d := Digest(list[i : i+32]); d != (Digest{}) {
+				out = append(out, d)
+			}
+		}
+	}
+	return out
+}
+
+// meta rebuilds the core's description of the snapshot.
+func (m *manifest) meta(digest Digest) (consensus.SnapshotMeta, error) {
+	configuration, err := consensus.DecodeConfiguration(m.Configuration)
+	if err != nil {
+		return consensus.SnapshotMeta{}, fmt.Errorf("%w manifest: %w", ErrCorrupt, err)
+	}
+	return consensus.SnapshotMeta{
+		Anchor: m.Anchor, Configuration: configuration, ConfigurationIndex: m.ConfigurationIndex,
+		Manifest: digest[:],
+	}, nil
+}
+
+// save stores a replica's image chunk by chunk and returns its manifest's digest. Everything is
+// durable on return.
+func saveImage(store *BlobStore, image replicaImage, module Digest, meta consensus.SnapshotMeta) (Digest, error) {
+	m := manifest{
+		Anchor: meta.Anchor, Configuration: consensus.EncodeConfiguration(meta.Configuration),
+		ConfigurationIndex: meta.ConfigurationIndex, Module: module, Header: image.machine.Header,
+	}
+	for _, page := range image.machine.Pages {
+		digest := Digest{}
+		if page != nil {
+			var err error
+			if digest, err = store.Put(page); err != nil {
+				return Digest{}, err
+			}
+		}
+		m.Pages = append(m.Pages, digest[:]...)
+	}
+	for rest := image.state; len(rest) > 0; {
+		n := min(len(rest), PageBytes)
+		digest, err := store.Put(rest[:n])
+		if err != nil {
+			return Digest{}, err
+		}
+		m.State, rest = append(m.State, digest[:]...), rest[n:]
+	}
+	packed, err := pack(m)
+	if err != nil {
+		return Digest{}, err
+	}
+	digest, err := store.Put(packed)
+	if err != nil {
+		return Digest{}, err
+	}
+	return digest, store.Sync()
+}
+
+// loadManifest reads a manifest from the store.
+func loadManifest(store *BlobStore, digest Digest) (*manifest, error) {
+	packed, err := store.Get(digest)
+	if err != nil {
+		return nil, fmt.Errorf("snapshot manifest: %w", err)
+	}
+	var m manifest
+	if err := unpack(packed, &m); err != nil {
+		return nil, err
+	}
+	if len(m.Pages)%32 != 0 || len(m.State)%32 != 0 {
+		return nil, fmt.Errorf("%w manifest %x: lists of digests of %d and %d bytes", ErrCorrupt, digest, len(m.Pages), len(m.State))
+	}
+	return &m, nil
+}
+
+// loadImage reads the whole image that a manifest describes.
+func loadImage(store *BlobStore, m *manifest) (replicaImage, error) {
+	image := replicaImage{anchor: m.Anchor, machine: Image{Header: m.Header}}
+	for i := 0; i < len(m.Pages); i += 32 {
+		var page []byte
+		if d := Digest(m.Pages[i : i+32]); d != (Digest{}) {
+			var err error
+			if page, err = store.Get(d); err != nil {
+				return replicaImage{}, fmt.Errorf("page %d of the snapshot at %s: %w", i/32, m.Anchor, err)
+			}
+		}
+		image.machine.Pages = append(image.machine.Pages, page)
+	}
+	for i := 0; i < len(m.State); i += 32 {
+		piece, err := store.Get(Digest(m.State[i : i+32]))
+		if err != nil {
+			return replicaImage{}, fmt.Errorf("state of the snapshot at %s: %w", m.Anchor, err)
+		}
+		image.state = append(image.state, piece...)
+	}
+	return image, nil
+}
+
+func digestOf(data []byte) Digest { return sha256.Sum256(data) }

@@ -1,0 +1,132 @@
+package host
+
+import (
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/groutlabs/grout/consensus"
+)
+
+// publisher publishes a group's events, in order, while this member leads.
+type publisher struct {
+	ref       GroupRef
+	transport Transport
+	clock     Clock
+	logger    *slog.Logger
+	wake      chan struct{}
+	// done is the index up to which this member knows everything to be published.
+	done    atomic.Uint64
+	pending atomic.Int64
+
+	mu      sync.Mutex
+	leading bool
+	queue   []storedEvent
+	// taken is the index of the last event that was queued in this leadership.
+	taken consensus.Index
+}
+
+func newPublisher(cfg *groupConfig) *publisher {
+	return &publisher{
+		ref: cfg.ref, transport: cfg.transport, clock: cfg.clock, logger: cfg.logger, wake: make(chan struct{}, 1),
+	}
+}
+
+// lead begins or ends a leadership. A new leader publishes everything again that it does not know to
+// be published.
+func (p *publisher) lead(leading bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.leading != leading {
+		p.leading, p.queue, p.taken = leading, nil, 0
+	}
+}
+
+// offer takes the replica's outbox; what was taken before is skipped.
+func (p *publisher) offer(events []storedEvent) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.pending.Store(int64(len(events)))
+	if !p.leading {
+		return
+	}
+	n := 0
+	for n < len(events) && events[n].Index <= p.taken {
+		n++
+	}
+	if n == len(events) {
+		return
+	}
+	p.queue = append(p.queue, events[n:]...)
+	p.taken = events[len(events)-1].Index
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+}
+
+// full reports whether so many events await publication that no command should be taken.
+func (p *publisher) full() bool { return p.pending.Load() > maxOutboxEvents }
+
+// publishedTo is the index that the leader's next commands carry.
+func (p *publisher) publishedTo() consensus.Index { return consensus.Index(p.done.Load()) }
+
+// run publishes until quit is closed. What fails is tried again after publishRetry.
+func (p *publisher) run(quit <-chan struct{}) {
+	for {
+		select {
+		case <-quit:
+			return
+		case <-p.wake:
+		}
+		for events := p.take(); len(events) > 0; events = p.take() {
+			if !p.publish(events, quit) {
+				return
+			}
+		}
+	}
+}
+
+func (p *publisher) take() []storedEvent {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	events := p.queue
+	p.queue = nil
+	return events
+}
+
+// publishRetry is the pause after a publication that failed.
+const publishRetry = 500 * time.Millisecond
+
+// publish publishes events until all are out or leadership is lost. It reports false at the end of
+// the member.
+func (p *publisher) publish(events []storedEvent, quit <-chan struct{}) bool {
+	for {
+		var err error
+		for _, e := range events {
+			if err = p.transport.Publish(p.ref, e.Index, Event{Suffix: e.Suffix, Payload: e.Payload}); err != nil {
+				break
+			}
+		}
+		if err == nil {
+			p.done.Store(max(p.done.Load(), uint64(events[len(events)-1].Index)))
+			return true
+		}
+		p.logger.Warn("events are not published yet", "group", p.ref.Name, "error", err)
+		retry, stop := p.clock.Tick(publishRetry)
+		select {
+		case <-quit:
+			stop()
+			return false
+		case <-retry:
+			stop()
+		}
+		p.mu.Lock()
+		leading := p.leading
+		p.mu.Unlock()
+		if !leading {
+			return true
+		}
+	}
+}

@@ -1,0 +1,228 @@
+package host
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// reconcileRetry is the pause before a member that could not start is tried again.
+const reconcileRetry = time.Second
+
+// reconcileLoop keeps the members on this host in line with the catalog.
+func (h *Host) reconcileLoop() {
+	defer h.done.Done()
+	retry, stop := h.cfg.Clock.Tick(reconcileRetry)
+	defer stop()
+	settled := false
+	for {
+		if settled {
+			retry = nil
+		}
+		select {
+		case <-h.quit:
+			return
+		case <-h.wake:
+		case <-retry:
+		}
+		settled = h.reconcile(h.machine.view.Load())
+		if !settled && retry == nil {
+			stop()
+			retry, stop = h.cfg.Clock.Tick(reconcileRetry)
+		}
+	}
+}
+
+// reconcile starts and stops members as the catalog says. It reports false when something has to be
+// tried again.
+func (h *Host) reconcile(view *catalogView) bool {
+	settled := h.stopRemoved(view)
+	for _, m := range view.Modules {
+		if err := h.obtain(m); err != nil {
+			h.cfg.Logger.Warn("a module is not here yet", "module", hexDigest(m.Digest), "error", err)
+			settled = false
+		}
+	}
+	for _, record := range view.Groups {
+		if err := h.startMember(record); err != nil {
+			h.cfg.Logger.Warn("a member cannot start yet", "group", record.Name, "error", err)
+			settled = false
+		}
+	}
+	h.mu.Lock()
+	h.view = view
+	h.mu.Unlock()
+	return settled
+}
+
+// stopRemoved ends the members whose group is gone, and deletes what they stored.
+func (h *Host) stopRemoved(view *catalogView) bool {
+	h.mu.Lock()
+	var gone []*hosted
+	for name, held := range h.groups {
+		if record, ok := view.group(name); name != catalogGroup && (!ok || record.ID != held.record.ID) {
+			gone = append(gone, held)
+			delete(h.groups, name)
+		}
+	}
+	old := h.view
+	h.mu.Unlock()
+	settled := true
+	for _, held := range gone {
+		settled = h.stopMember(held) && settled
+	}
+	settled = h.removeOrphans(view) && settled
+	for _, m := range old.Modules {
+		if view.module(m.Digest) == nil {
+			if err := h.modules.Delete(m.Digest); err != nil {
+				h.cfg.Logger.Warn("a module stays", "module", hexDigest(m.Digest), "error", err)
+			}
+		}
+	}
+	return settled
+}
+
+func (h *Host) stopMember(held *hosted) bool {
+	if held.group != nil {
+		if err := h.cfg.Endpoints.RemoveGroup(held.record.Name); err != nil {
+			h.cfg.Logger.Warn("closing endpoints", "group", held.record.Name, "error", err)
+		}
+		held.group.close()
+	}
+	if err := h.removeData(held.record.ID); err != nil {
+		h.cfg.Logger.Error("the data of a removed group stay", "group", held.record.Name, "error", err)
+		return false
+	}
+	h.cfg.Logger.Info("group removed", "group", held.record.Name)
+	return true
+}
+
+// removeOrphans deletes what groups stored that were removed while this host was down. A group's ID
+// is the catalog index that made it: once the catalog has passed that index, a group that it does
+// not know is gone.
+func (h *Host) removeOrphans(view *catalogView) bool {
+	ids, err := h.cfg.Store.Groups()
+	if err != nil {
+		h.cfg.Logger.Error("listing the stored groups", "error", err)
+		return false
+	}
+	known := map[GroupID]bool{0: true}
+	for _, record := range view.Groups {
+		known[record.ID] = true
+	}
+	for _, id := range ids {
+		if known[id] || uint64(id) > uint64(view.Applied) {
+			continue
+		}
+		if err := h.removeData(id); err != nil {
+			h.cfg.Logger.Error("the data of a removed group stay", "id", id, "error", err)
+			return false
+		}
+	}
+	return true
+}
+
+// obtain makes sure that a module is stored here, and that the catalog knows it.
+func (h *Host) obtain(m moduleRecord) error {
+	if !h.modules.Has(m.Digest) {
+		if err := h.fetchModule(m); err != nil {
+			return err
+		}
+	}
+	for _, holder := range m.Holders {
+		if holder == h.cfg.Name {
+			return nil
+		}
+	}
+	ctx, cancel := context.WithTimeout(h.ctx, h.cfg.Timing.RequestTimeout)
+	defer cancel()
+	return h.hold(ctx, m.Digest, m.Size)
+}
+
+func (h *Host) fetchModule(m moduleRecord) error {
+	var last error
+	for _, holder := range m.Holders {
+		if holder == h.cfg.Name {
+			continue
+		}
+		data, err := fetchBlob(h.ctx, h.cfg.Transport, holder, BlobRequest{Digest: m.Digest}, MaxModuleBytes)
+		if err == nil {
+			_, err = h.modules.Put(data)
+		}
+		if err == nil {
+			return h.modules.Sync()
+		}
+		last = fmt.Errorf("from host %s: %w", holder, err)
+	}
+	if last == nil {
+		return fmt.Errorf("%w: module %s, and no other host holds it", ErrMissing, hexDigest(m.Digest))
+	}
+	return fmt.Errorf("host: fetching module %s: %w", hexDigest(m.Digest), last)
+}
+
+// startMember starts this host's member of a group, if it has one that does not run yet.
+func (h *Host) startMember(record groupRecord) error {
+	placed := false
+	for _, p := range record.Members {
+		placed = placed || p.Host == h.cfg.Name
+	}
+	h.mu.RLock()
+	running := h.groups[record.Name]
+	h.mu.RUnlock()
+	if !placed || (running != nil && running.record.ID == record.ID && (running.group != nil || running.problem != "")) {
+		return nil
+	}
+	held := &hosted{record: record}
+	h.setHosted(held)
+	if err := h.openMember(held); err != nil {
+		return err
+	}
+	h.setHosted(held)
+	if err := h.cfg.Endpoints.AddGroup(record.Name); err != nil {
+		return fmt.Errorf("host: opening the endpoints of group %s: %w", record.Name, err)
+	}
+	return nil
+}
+
+func (h *Host) setHosted(held *hosted) {
+	h.mu.Lock()
+	copied := *held
+	h.groups[held.record.Name] = &copied
+	h.mu.Unlock()
+}
+
+// openMember makes the machine and the group of a member.
+func (h *Host) openMember(held *hosted) error {
+	record := held.record
+	module, err := h.modules.Get(record.Module)
+	if err != nil {
+		return err
+	}
+	chunks, err := OpenBlobStore(h.chunkDir(record.ID))
+	if err != nil {
+		return err
+	}
+	config, err := h.groupConfig(GroupRef{Name: record.Name, ID: record.ID, Key: record.Key}, record.Members)
+	if err != nil {
+		return err
+	}
+	machine, err := h.cfg.Machines.New(MachineConfig{
+		Group: record.Name, Module: module, Digest: record.Module, Seed: record.Seed, Limits: record.Limits, Init: record.Init,
+	})
+	if err != nil {
+		return fmt.Errorf("host: starting the machine of group %s: %w", record.Name, err)
+	}
+	config.machine, config.chunks, config.module = machine, chunks, record.Module
+	config.commandLimit = MaxCommandBytes
+	if record.Limits.CommandBytes > 0 {
+		config.commandLimit = int(record.Limits.CommandBytes)
+	}
+	group, err := openGroup(config)
+	if err != nil {
+		held.problem = err.Error()
+		h.setHosted(held)
+		return err
+	}
+	held.group, held.chunks = group, chunks
+	return nil
+}

@@ -1,0 +1,138 @@
+package host
+
+import (
+	"fmt"
+
+	"github.com/groutlabs/grout/consensus"
+	"github.com/groutlabs/grout/sdk/api"
+)
+
+// replica is the replicated part of a group: the machine and what the host keeps beside it. It is a
+// function of the applied entries alone, and its applier is the only one that touches it.
+type replica struct {
+	machine Machine
+	memory  *memory
+	// applied is the position of the last applied entry.
+	applied consensus.Cursor
+	// timeNanos is the clock of the entries: the highest stamp so far.
+	timeNanos int64
+	outbox    outbox
+}
+
+// answer is the end of one command, for the member that took it from a client.
+type answer struct {
+	origin  consensus.MemberID
+	request uint64
+	reply   Reply
+}
+
+func newReplica(machine Machine) *replica {
+	return &replica{machine: machine, memory: newMemory()}
+}
+
+// apply applies one committed entry. The answer's origin is NoMember for entries that nobody waits for.
+func (r *replica) apply(e consensus.LogEntry) (answer, error) {
+	if e.Index != r.applied.Index+1 {
+		return answer{}, fmt.Errorf("%w order: entry %s follows applied index %d", ErrCorrupt, e, r.applied.Index)
+	}
+	var done answer
+	if e.Kind == consensus.EntryCommand {
+		var err error
+		if done, err = r.applyCommand(e); err != nil {
+			return answer{}, fmt.Errorf("applying entry %s: %w", e, err)
+		}
+	}
+	r.applied = e.Position()
+	return done, nil
+}
+
+func (r *replica) applyCommand(e consensus.LogEntry) (answer, error) {
+	c, err := decodeCommand(e.Payload)
+	if err != nil {
+		return answer{}, err
+	}
+	r.timeNanos = max(r.timeNanos, c.TimeNanos)
+	r.outbox.published(c.Published)
+	done := answer{origin: c.Origin, request: c.Request}
+	known, refusal := r.memory.recall(&c, r.timeNanos)
+	switch {
+	case refusal != nil:
+		done.reply = Reply{Err: refusal, Index: e.Index, Term: e.Term}
+		return done, nil
+	case known != nil:
+		done.reply = Reply{Outcome: known.Outcome, Index: known.Index, Term: known.Term, Duplicate: true}
+		return done, nil
+	}
+	outcome, err := r.machine.Apply(EntryContext{
+		Index: e.Index, Term: e.Term, TimeNanos: r.timeNanos, Caller: c.Caller,
+	}, c.Payload)
+	if err != nil {
+		return answer{}, err
+	}
+	r.outbox.add(e.Index, outcome.Events)
+	outcome.Events = nil
+	r.memory.remember(&c, r.timeNanos, &remembered{Outcome: outcome, Index: e.Index, Term: e.Term})
+	done.reply = Reply{Outcome: outcome, Index: e.Index, Term: e.Term}
+	return done, nil
+}
+
+// query runs one query at the applied index.
+func (r *replica) query(payload []byte, caller string) Reply {
+	outcome, err := r.machine.Query(EntryContext{
+		Index: r.applied.Index, Term: r.applied.Term, TimeNanos: r.timeNanos, Caller: caller,
+	}, payload)
+	if err != nil {
+		return Reply{Err: fault(api.CodeInternal, "the query could not run: %v", err), Index: r.applied.Index}
+	}
+	outcome.Events = nil
+	return Reply{Outcome: outcome, Index: r.applied.Index, Term: r.applied.Term}
+}
+
+// storedReplica is what the host keeps beside the machine, in a snapshot.
+type storedReplica struct {
+	TimeNanos int64           `codec:"t"`
+	Published consensus.Index `codec:"p"`
+	Events    []storedEvent   `codec:"e"`
+	Memory    storedMemory    `codec:"m"`
+}
+
+// image captures the whole replica at its applied position.
+func (r *replica) image() (replicaImage, error) {
+	machine, err := r.machine.Image()
+	if err != nil {
+		return replicaImage{}, fmt.Errorf("host: the machine's image at %s: %w", r.applied, err)
+	}
+	state, err := pack(storedReplica{
+		TimeNanos: r.timeNanos, Published: r.outbox.done, Events: r.outbox.events, Memory: r.memory.stored(),
+	})
+	if err != nil {
+		return replicaImage{}, err
+	}
+	return replicaImage{anchor: r.applied, machine: machine, state: state}, nil
+}
+
+// restore replaces the whole replica.
+func (r *replica) restore(image replicaImage) error {
+	var stored storedReplica
+	if err := unpack(image.state, &stored); err != nil {
+		return err
+	}
+	memory, err := restoreMemory(stored.Memory)
+	if err != nil {
+		return err
+	}
+	if err := r.machine.Restore(image.machine); err != nil {
+		return fmt.Errorf("host: restoring the machine at %s: %w", image.anchor, err)
+	}
+	r.memory, r.applied, r.timeNanos = memory, image.anchor, stored.TimeNanos
+	r.outbox = outbox{done: stored.Published, events: stored.Events}
+	return nil
+}
+
+// replicaImage is a replica at one position.
+type replicaImage struct {
+	anchor  consensus.Cursor
+	machine Image
+	// state is the packed storedReplica.
+	state []byte
+}

@@ -1,0 +1,315 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/groutlabs/grout/consensus"
+)
+
+const (
+	// fetchPiece is how much of a blob one request asks for.
+	fetchPiece = 256 << 10
+	// fetchWorkers is how many chunks are fetched at a time.
+	fetchWorkers = 4
+	// fetchTimeout bounds one request for a piece.
+	fetchTimeout = 5 * time.Second
+)
+
+// fetchState is what a member does about snapshots, beside saving its own.
+type fetchState struct {
+	// snapshot is the anchor of the durable snapshot.
+	snapshot consensus.Index
+	// previous is the manifest before that: its chunks are kept for peers that are fetching it.
+	previous Digest
+	current  Digest
+	anchor   consensus.Cursor
+	cancel   context.CancelFunc
+	ended    chan struct{}
+}
+
+// cancelFetch ends a fetch under way and waits for it.
+func (f *fetchState) cancelFetch() {
+	if f.cancel != nil {
+		f.cancel()
+		<-f.ended
+		f.cancel = nil
+	}
+}
+
+// beginSnapshot saves the image of a snapshot marker in the background. One is saved at a time, and
+// none while a snapshot is fetched: the next marker comes soon enough.
+func (g *group) beginSnapshot(image replicaImage) {
+	if g.saving != nil || g.fetch.cancel != nil {
+		return
+	}
+	meta, err := g.core.SnapshotAt(image.anchor.Index, nil)
+	if err != nil {
+		g.logger.Info("no snapshot at this marker", "group", g.ref.Name, "anchor", image.anchor, "reason", err)
+		return
+	}
+	g.saving = &image
+	g.done.Add(1)
+	go func() {
+		defer g.done.Done()
+		digest, err := saveImage(g.chunks, image, g.module, meta)
+		meta.Manifest = digest[:]
+		if err == nil {
+			err = g.log.SaveSnapshot(meta, false)
+		}
+		g.inbox.call(func() { g.snapshotSaved(meta, digest, err) })
+	}()
+}
+
+// snapshotSaved lets the core and the log forget what the snapshot covers.
+func (g *group) snapshotSaved(meta consensus.SnapshotMeta, digest Digest, err error) {
+	g.saving = nil
+	if err != nil {
+		g.inbox.fail(fmt.Errorf("host: saving the snapshot at %s: %w", meta.Anchor, err))
+		return
+	}
+	keepAfter := consensus.Index(0)
+	if meta.Anchor.Index > g.timing.RetainEntries {
+		keepAfter = meta.Anchor.Index - g.timing.RetainEntries
+	}
+	g.core.SnapshotTaken(meta, keepAfter)
+	if err := g.log.Compact(keepAfter); err != nil {
+		g.inbox.fail(fmt.Errorf("host: compacting the log to %d: %w", keepAfter, err))
+		return
+	}
+	g.adoptSnapshot(meta.Anchor.Index, digest)
+}
+
+// adoptSnapshot forgets the chunks that neither this snapshot nor the one before it needs.
+func (g *group) adoptSnapshot(anchor consensus.Index, digest Digest) {
+	g.fetch.snapshot, g.fetch.previous, g.fetch.current = anchor, g.fetch.current, digest
+	keep := map[Digest]bool{}
+	for _, d := range []Digest{g.fetch.previous, digest} {
+		if d == (Digest{}) || !g.chunks.Has(d) {
+			continue
+		}
+		m, err := loadManifest(g.chunks, d)
+		if err != nil {
+			g.logger.Warn("keeping all chunks", "group", g.ref.Name, "error", err)
+			return
+		}
+		keep[d] = true
+		for _, chunk := range m.chunks() {
+			keep[chunk] = true
+		}
+	}
+	if err := g.chunks.Keep(keep); err != nil {
+		g.logger.Warn("old chunks stay", "group", g.ref.Name, "error", err)
+	}
+}
+
+// keepLogShort makes a leader propose a snapshot marker when its log has grown long.
+func (g *group) keepLogShort() {
+	if g.core.Role() != consensus.Leader || g.saving != nil {
+		return
+	}
+	if g.core.LogBytes() < g.timing.SnapshotBytes || g.core.Commit() < g.markerAt {
+		return
+	}
+	if g.core.Last().Index-max(g.fetch.snapshot, g.markerAt) <= g.timing.RetainEntries {
+		return
+	}
+	if err := g.mark(); err != nil {
+		g.logger.Debug("no snapshot marker now", "group", g.ref.Name, "reason", err)
+	}
+}
+
+// mark proposes a snapshot marker.
+func (g *group) mark() error {
+	first, _, err := g.core.Propose(consensus.EntrySnapshotMarker, nil)
+	if err == nil {
+		g.markerAt = first.Index
+	}
+	return err
+}
+
+// offered begins to fetch a snapshot that the leader offers, unless this member is busy with one.
+// The leader repeats its offer with every heartbeat.
+func (g *group) offered(offer consensus.StateSyncOffer) {
+	if g.saving != nil || g.fetch.cancel != nil {
+		return
+	}
+	if len(offer.Snapshot.Manifest) != len(Digest{}) {
+		g.logger.Warn("a snapshot without a manifest is offered", "group", g.ref.Name, "from", offer.Leader)
+		return
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	g.fetch.anchor, g.fetch.cancel, g.fetch.ended = offer.Snapshot.Anchor, cancel, make(chan struct{})
+	ended := g.fetch.ended
+	g.logger.Info("fetching a snapshot", "group", g.ref.Name, "anchor", offer.Snapshot.Anchor, "from", g.hosts[offer.Leader])
+	go func() {
+		defer close(ended)
+		f := fetcher{transport: g.transport, store: g.chunks, group: g.ref.ID, sources: g.sources(offer.Leader)}
+		meta, err := f.fetch(ctx, Digest(offer.Snapshot.Manifest))
+		g.inbox.call(func() { g.fetched(meta, offer, err) })
+	}()
+}
+
+// sources are the hosts to fetch from: the leader, which surely has the snapshot, comes last.
+func (g *group) sources(leader consensus.MemberID) []string {
+	var out []string
+	for _, id := range g.core.Configuration().Members() {
+		if host, ok := g.hosts[id]; ok && id != g.self && id != leader {
+			out = append(out, host)
+		}
+	}
+	return append(out, g.hosts[leader])
+}
+
+// fetched installs a snapshot whose chunks are all here.
+func (g *group) fetched(meta consensus.SnapshotMeta, offer consensus.StateSyncOffer, err error) {
+	g.fetch.cancel()
+	g.fetch.cancel = nil
+	if err == nil && meta.Anchor != offer.Snapshot.Anchor {
+		err = fmt.Errorf("%w manifest: its anchor is %s, offered was %s", ErrCorrupt, meta.Anchor, offer.Snapshot.Anchor)
+	}
+	if err != nil {
+		if !errors.Is(err, context.Canceled) {
+			g.logger.Warn("the snapshot could not be fetched, the next offer tries again", "group", g.ref.Name, "error", err)
+		}
+		return
+	}
+	installed, err := g.core.Install(meta)
+	if err != nil {
+		g.inbox.fail(err)
+		return
+	}
+	if installed {
+		g.adoptSnapshot(meta.Anchor.Index, Digest(meta.Manifest))
+	}
+}
+
+// installedImage loads the image of a snapshot that the log now begins with.
+func (g *group) installedImage(meta *consensus.SnapshotMeta) (replicaImage, error) {
+	return snapshotImage(g.chunks, meta, g.module)
+}
+
+// snapshotImage loads the image that a snapshot's manifest describes.
+func snapshotImage(store *BlobStore, meta *consensus.SnapshotMeta, module Digest) (replicaImage, error) {
+	if len(meta.Manifest) != len(Digest{}) {
+		return replicaImage{}, fmt.Errorf("%w snapshot at %s: its manifest's digest has %d bytes", ErrCorrupt, meta.Anchor, len(meta.Manifest))
+	}
+	m, err := loadManifest(store, Digest(meta.Manifest))
+	if err != nil {
+		return replicaImage{}, err
+	}
+	if m.Module != module || m.Anchor != meta.Anchor {
+		return replicaImage{}, fmt.Errorf("%w snapshot: of module %x at %s, expected %x at %s", ErrCorrupt, m.Module, m.Anchor, module, meta.Anchor)
+	}
+	return loadImage(store, m)
+}
+
+func restoreSnapshot(r *replica, store *BlobStore, meta *consensus.SnapshotMeta, module Digest) error {
+	image, err := snapshotImage(store, meta, module)
+	if err != nil {
+		return err
+	}
+	return r.restore(image)
+}
+
+// fetcher copies a snapshot's blobs from other hosts.
+type fetcher struct {
+	transport Transport
+	store     *BlobStore
+	group     GroupID
+	sources   []string
+}
+
+// fetch copies a manifest and the chunks that are missing here. All are durable on return.
+func (f *fetcher) fetch(ctx context.Context, digest Digest) (consensus.SnapshotMeta, error) {
+	if err := f.blob(ctx, digest, maxManifestBytes, 0); err != nil {
+		return consensus.SnapshotMeta{}, err
+	}
+	m, err := loadManifest(f.store, digest)
+	if err != nil {
+		return consensus.SnapshotMeta{}, err
+	}
+	if err := f.chunks(ctx, m.chunks()); err != nil {
+		return consensus.SnapshotMeta{}, err
+	}
+	if err := f.store.Sync(); err != nil {
+		return consensus.SnapshotMeta{}, err
+	}
+	return m.meta(digest)
+}
+
+// chunks fetches in parallel, each worker beginning at another source.
+func (f *fetcher) chunks(ctx context.Context, digests []Digest) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	queue := make(chan Digest)
+	var workers sync.WaitGroup
+	for i := range fetchWorkers {
+		workers.Add(1)
+		go func() {
+			defer workers.Done()
+			for d := range queue {
+				if err := f.blob(ctx, d, PageBytes, i); err != nil {
+					cancel(err)
+				}
+			}
+		}()
+	}
+	for _, d := range digests {
+		select {
+		case queue <- d:
+		case <-ctx.Done():
+		}
+	}
+	close(queue)
+	workers.Wait()
+	return context.Cause(ctx)
+}
+
+// blob fetches one blob from the first source that has it, beginning with the one at first.
+func (f *fetcher) blob(ctx context.Context, digest Digest, limit int64, first int) error {
+	if f.store.Has(digest) {
+		return nil
+	}
+	var errs []error
+	for i := range f.sources {
+		source := f.sources[(first+i)%len(f.sources)]
+		data, err := fetchBlob(ctx, f.transport, source, BlobRequest{Group: &f.group, Digest: digest}, limit)
+		if err == nil {
+			_, err = f.store.Put(data)
+			return err
+		}
+		errs = append(errs, fmt.Errorf("from %s: %w", source, err))
+	}
+	return fmt.Errorf("host: fetching blob %x: %w", digest[:8], errors.Join(errs...))
+}
+
+// fetchBlob reads a whole blob from one host, piece by piece, and checks its digest.
+func fetchBlob(ctx context.Context, transport Transport, source string, request BlobRequest, limit int64) ([]byte, error) {
+	var data []byte
+	for {
+		request.Offset, request.Limit = int64(len(data)), fetchPiece
+		pieceCtx, cancel := context.WithTimeout(ctx, fetchTimeout)
+		piece, total, err := transport.Fetch(pieceCtx, source, request)
+		cancel()
+		switch {
+		case err != nil:
+			return nil, err
+		case total > limit:
+			return nil, fmt.Errorf("%w blob: %d bytes are announced, at most %d are possible", ErrCorrupt, total, limit)
+		case len(piece) == 0 && int64(len(data)) < total:
+			return nil, fmt.Errorf("%w blob: it ends at %d of %d bytes", ErrCorrupt, len(data), total)
+		}
+		data = append(data, piece...)
+		if int64(len(data)) >= total {
+			break
+		}
+	}
+	if digestOf(data) != request.Digest {
+		return nil, fmt.Errorf("%w blob: %d bytes came with another digest", ErrCorrupt, len(data))
+	}
+	return data, nil
+}

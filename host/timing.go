@@ -1,0 +1,58 @@
+package host
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/groutlabs/grout/consensus"
+)
+
+// Timing fixes the pace and the bounds of every group on a host. All hosts should have the same.
+type Timing struct {
+	// Tick is the length of the core's tick.
+	Tick time.Duration
+	// ElectionTicks is the shortest election timeout in ticks, HeartbeatTicks the interval of heartbeats.
+	ElectionTicks  int
+	HeartbeatTicks int
+	// RequestTimeout bounds a client's wait where the client sets no bound.
+	RequestTimeout time.Duration
+	// SnapshotBytes is how much log a group gathers before it takes a snapshot, and RetainEntries
+	// how many entries before the snapshot stay for members that are a little behind.
+	SnapshotBytes int
+	RetainEntries consensus.Index
+	// MaxMessageBytes bounds the entries of one message between members; the transport knows the size.
+	MaxMessageBytes int
+}
+
+// DefaultTiming suits hosts of one data centre.
+func DefaultTiming() Timing {
+	return Timing{
+		Tick: 50 * time.Millisecond, ElectionTicks: 16, HeartbeatTicks: 2, RequestTimeout: 5 * time.Second,
+		SnapshotBytes: 16 << 20, RetainEntries: 2048, MaxMessageBytes: 512 << 10,
+	}
+}
+
+func (t Timing) validate() error {
+	switch {
+	case t.Tick <= 0:
+		return fmt.Errorf("%w: Timing.Tick is %s, must be positive", ErrBadConfig, t.Tick)
+	case t.RequestTimeout <= 0:
+		return fmt.Errorf("%w: Timing.RequestTimeout is %s, must be positive", ErrBadConfig, t.RequestTimeout)
+	case t.SnapshotBytes < 1 || t.RetainEntries < 1 || t.MaxMessageBytes < 1:
+		return fmt.Errorf("%w: Timing.SnapshotBytes, RetainEntries and MaxMessageBytes must be positive", ErrBadConfig)
+	case t.HeartbeatTicks < 1 || t.ElectionTicks < 2*t.HeartbeatTicks:
+		return fmt.Errorf("%w: Timing.ElectionTicks is %d and HeartbeatTicks %d: the first must be at least twice the second, which must be positive",
+			ErrBadConfig, t.ElectionTicks, t.HeartbeatTicks)
+	}
+	return nil
+}
+
+// core is the configuration of one member's core.
+func (t Timing) core(self consensus.MemberID, initial consensus.Configuration) consensus.Config {
+	return consensus.Config{
+		ID: self, Initial: initial, ElectionTicks: t.ElectionTicks, HeartbeatTicks: t.HeartbeatTicks,
+		MaxMessageBytes: t.MaxMessageBytes, MaxInflightMessages: 64, MaxUncommittedBytes: 64 << 20,
+		MaxPendingReads: 4096, MaxApplyBytes: 4 << 20, Seed: rand.Uint64(),
+	}
+}
