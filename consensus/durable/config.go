@@ -2,7 +2,9 @@ package durable
 
 import (
 	"fmt"
+	"time"
 
+	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
@@ -28,8 +30,10 @@ type Config struct {
 	// group. 0 means DefaultMaxQueuedBytes.
 	MaxQueuedBytes int64
 
-	// fs replaces the file system in tests.
-	fs vfs.FS
+	// What follows is for tests: another file system, a shorter reclaimDelay, an ear for the library.
+	fs      vfs.FS
+	reclaim time.Duration
+	events  pebble.EventListener
 }
 
 const minMemTableBytes = 256 << 10
@@ -54,6 +58,9 @@ func (c *Config) validate() error {
 	if c.CacheBytes < 0 || c.MaxQueuedBytes < 0 {
 		return fmt.Errorf("%w: CacheBytes is %d and MaxQueuedBytes is %d, neither may be negative",
 			ErrBadConfig, c.CacheBytes, c.MaxQueuedBytes)
+	}
+	if c.reclaim == 0 {
+		c.reclaim = reclaimDelay
 	}
 	if c.fs == nil {
 		c.fs = vfs.Default

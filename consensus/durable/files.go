@@ -2,6 +2,7 @@ package durable
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -9,29 +10,89 @@ import (
 
 const walSuffix = ".log"
 
-// prefilled writes zeros over every new write-ahead log once. A sync of bytes that replace others in
+// libraryFS is the file system as the writing library sees it. It does three things more.
+//
+// It writes zeros over every new write-ahead log once. A sync of bytes that replace others in
 // place changes no metadata of the file, and so costs one flush of the device instead of a commit
-// of the file system's journal besides. The library gets the same from recycled logs, but only some minutes
-// after each start.
-type prefilled struct {
+// of the file system's journal besides. The library gets the same from recycled logs, but only some
+// minutes after each start.
+//
+// When a log cannot be created, the library ends the process in a way that cannot be recovered
+// from. libraryFS stops the store instead, and hands out a file in memory that nobody will read:
+// nothing is acknowledged any more.
+//
+// Once the store has stopped, nothing is removed.
+type libraryFS struct {
 	vfs.FS
-	bytes int
+	bytes   int
+	fail    func(error)
+	failure func() error
 }
 
 // Create implements vfs.FS.
-func (p *prefilled) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
-	file, err := p.FS.Create(name, category)
-	if err != nil || !strings.HasSuffix(name, walSuffix) {
+func (f *libraryFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	file, err := f.FS.Create(name, category)
+	if !strings.HasSuffix(name, walSuffix) {
 		return file, err
 	}
-	if err := fill(file, p.bytes); err != nil {
-		return nil, errors.Join(err, file.Close())
+	if err == nil {
+		if err = fill(file, f.bytes); err == nil {
+			return file, nil
+		}
+		err = errors.Join(err, file.Close())
+	}
+	return f.standIn(name, err)
+}
+
+// ReuseForWrite implements vfs.FS.
+func (f *libraryFS) ReuseForWrite(old, name string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	file, err := f.FS.ReuseForWrite(old, name, category)
+	if err != nil {
+		return f.standIn(name, err)
 	}
 	return file, nil
 }
 
+func (f *libraryFS) standIn(name string, err error) (vfs.File, error) {
+	f.fail(fmt.Errorf("create %s: %w", name, err))
+	return vfs.NewMem().Create("stopped", vfs.WriteCategoryUnspecified)
+}
+
+// OpenDir implements vfs.FS.
+func (f *libraryFS) OpenDir(name string) (vfs.File, error) {
+	dir, err := f.FS.OpenDir(name)
+	if err != nil {
+		return nil, err
+	}
+	return &libraryFolder{File: dir, name: name, fail: f.fail}, nil
+}
+
+// Remove implements vfs.FS.
+func (f *libraryFS) Remove(name string) error {
+	if f.failure() != nil {
+		return nil
+	}
+	return f.FS.Remove(name)
+}
+
 // Unwrap implements vfs.FS.
-func (p *prefilled) Unwrap() vfs.FS { return p.FS }
+func (f *libraryFS) Unwrap() vfs.FS { return f.FS }
+
+// libraryFolder stops the store when it cannot be synced: for the library that is as fatal as a
+// log that cannot be created.
+type libraryFolder struct {
+	vfs.File
+	name string
+	fail func(error)
+}
+
+// Sync implements vfs.File.
+func (d *libraryFolder) Sync() error {
+	if err := d.File.Sync(); err != nil {
+		d.fail(fmt.Errorf("sync %s: %w", d.name, err))
+	}
+	return nil
+}
 
 // fill writes through WriteAt, which leaves the file's position at 0.
 func fill(file vfs.File, bytes int) error {

@@ -15,7 +15,7 @@ import (
 	"github.com/groutlabs/grout/consensus"
 )
 
-var flipsFlag = flag.Int("flips", 60, "damaged copies per kind of file and state")
+var flipsFlag = flag.Int("flips", 40, "damaged copies per kind of file and state, in TestFlippedBits")
 
 // folder is the content of a stopped host's folder.
 type folder map[string][]byte
@@ -151,11 +151,12 @@ func TestFlippedBits(t *testing.T) {
 			if got := outcome(t, files.restore(t, "", 0), h.models); got != "same" {
 				t.Fatalf("the undamaged folder: %s", got)
 			}
+			live := liveBytes(t, files)
 			for kind, names := range byKind(files) {
 				counts := map[string]int{}
 				for range *flipsFlag {
 					name := names[rng.IntN(len(names))]
-					bit := pickBit(rng, files[name])
+					bit := pickBit(rng, files[name], live[name])
 					got := outcome(t, files.restore(t, name, bit), h.models)
 					if got != "same" && got != "error" && state == "power lost" {
 						got = h.orLastLost(t, files, name, bit)
@@ -200,18 +201,30 @@ func byKind(files folder) map[string][]string {
 	return kinds
 }
 
-// pickBit prefers the written part of a file to the zeros after it, and often its last bytes.
-func pickBit(rng *rand.Rand, data []byte) int {
-	end := len(data)
-	for end > 1 && data[end-1] == 0 {
-		end--
+// liveBytes returns where the batches of each write-ahead log end: what follows is zeros, or left
+// from the file's earlier life.
+func liveBytes(t *testing.T, files folder) map[string]int {
+	t.Helper()
+	runs, err := scanLogs(memConfig(files.restore(t, "", 0)), "host/log")
+	if err != nil {
+		t.Fatal(err)
 	}
-	from := 0
+	live := map[string]int{}
+	for _, run := range runs {
+		live[run.file] = int(run.end)
+	}
+	return live
+}
+
+// pickBit chooses a bit of a file: mostly of its live part when that is known, and often of the last
+// two kilobytes of it.
+func pickBit(rng *rand.Rand, data []byte, live int) int {
+	from, end := 0, len(data)
+	if live > 0 && rng.IntN(10) > 0 {
+		end = live
+	}
 	if rng.IntN(3) == 0 {
 		from = max(0, end-2000)
-	}
-	if rng.IntN(20) == 0 {
-		end = len(data)
 	}
 	return from*8 + rng.IntN((end-from)*8)
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/groutlabs/grout/consensus"
@@ -210,4 +211,32 @@ func (m *model) randomWrite(rng *rand.Rand) consensus.Write {
 	}
 	w.Entries = makeEntries(m.group, first, 1+rng.IntN(5), hard.Term, 600)
 	return w
+}
+
+// randomBytes does not compress.
+func randomBytes(seed uint64, n int) []byte {
+	data := make([]byte, 0, n)
+	source := rand.NewPCG(seed, 3)
+	for len(data) < n {
+		data = binary.LittleEndian.AppendUint64(data, source.Uint64())
+	}
+	return data[:n]
+}
+
+func withTableDeleted(config Config, tell func()) Config {
+	config.events.TableDeleted = func(pebble.TableDeleteInfo) { tell() }
+	config.events.WALDeleted = func(pebble.WALDeleteInfo) { tell() }
+	return config
+}
+
+// makeChunk lays out a whole record as the library does.
+func makeChunk(number uint32, synced uint64, payload []byte) []byte {
+	chunk := make([]byte, 4, chunkHeader+len(payload))
+	chunk = binary.LittleEndian.AppendUint16(chunk, uint16(len(payload)))
+	chunk = append(chunk, chunkTypeMin)
+	chunk = binary.LittleEndian.AppendUint32(chunk, number)
+	chunk = binary.LittleEndian.AppendUint64(chunk, synced)
+	chunk = append(chunk, payload...)
+	binary.LittleEndian.PutUint32(chunk, maskedCRC(chunk[6:]))
+	return chunk
 }

@@ -17,15 +17,16 @@ const (
 	reclaimDelay = 10 * time.Second
 )
 
-// libraryOptions are those of the writing store. fail is told of everything that the library
+// libraryOptions are those of the writing store. s.fail is told of everything that the library
 // reports instead of returning.
-func libraryOptions(c Config, fail func(error)) *pebble.Options {
-	options := readOptions(c, fail)
+func (s *Store) libraryOptions() *pebble.Options {
+	c := s.config
+	options := readOptions(c, s.fail)
 	// 110 percent is what the library itself reserves for a log.
-	options.FS = &prefilled{FS: c.fs, bytes: c.MemTableBytes / 10 * 11}
+	options.FS = &libraryFS{FS: c.fs, bytes: c.MemTableBytes / 10 * 11, fail: s.fail, failure: s.failure}
 	options.MemTableSize = uint64(c.MemTableBytes)
 	options.MemTableStopWritesThreshold = 4
-	options.FlushDelayDeleteRange = reclaimDelay
+	options.FlushDelayDeleteRange = c.reclaim
 	// Entries arrive in order and leave in order, so the first level may grow: merging it early
 	// would only copy what is about to be forgotten.
 	options.L0CompactionThreshold = 8
@@ -36,12 +37,13 @@ func libraryOptions(c Config, fail func(error)) *pebble.Options {
 
 // readOptions are those of a look at the tables that changes nothing.
 func readOptions(c Config, fail func(error)) *pebble.Options {
+	events := pebble.TeeEventListener(pebble.EventListener{BackgroundError: fail}, c.events)
 	return &pebble.Options{
 		FS:                 c.fs,
 		CacheSize:          c.CacheBytes,
 		FormatMajorVersion: pebble.FormatTableFormatV6,
 		Logger:             libraryLogger{fail: fail},
-		EventListener:      &pebble.EventListener{BackgroundError: fail},
+		EventListener:      &events,
 		MaxOpenFiles:       256,
 	}
 }
@@ -80,11 +82,10 @@ func corruption(dir string, err error) error {
 
 // openLibrary opens the library's folder for writing. A new folder is opened twice: the library names
 // synced offsets in its write-ahead log, by which it tells damage from a torn tail, only from the second time on.
-func openLibrary(c Config, fresh bool, fail func(error)) (*pebble.DB, error) {
-	dir := c.fs.PathJoin(c.Dir, libraryDir)
+func (s *Store) openLibrary(fresh bool) (*pebble.DB, error) {
+	dir := s.config.fs.PathJoin(s.config.Dir, libraryDir)
 	if fresh {
-		options := libraryOptions(c, fail)
-		options.FS = c.fs
+		options := readOptions(s.config, s.fail)
 		db, err := pebble.Open(dir, options)
 		if err != nil {
 			return nil, err
@@ -93,7 +94,7 @@ func openLibrary(c Config, fresh bool, fail func(error)) (*pebble.DB, error) {
 			return nil, err
 		}
 	}
-	return pebble.Open(dir, libraryOptions(c, fail))
+	return pebble.Open(dir, s.libraryOptions())
 }
 
 // libraryExists reports whether the library has a database in its folder.

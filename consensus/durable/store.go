@@ -80,7 +80,7 @@ func (s *Store) open() error {
 	if err != nil {
 		return errors.Join(err, mark.close())
 	}
-	if s.db, err = openLibrary(s.config, fresh, s.fail); err != nil {
+	if s.db, err = s.openLibrary(fresh); err != nil {
 		return errors.Join(corruption(s.config.Dir, err), mark.close())
 	}
 	if err := s.confirm(last); err != nil {

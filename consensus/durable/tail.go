@@ -27,7 +27,8 @@ const (
 
 // provesLoss reports whether a chunk after offset says that the bytes at offset, which cannot be read as a
 // batch, had been synced. The library looks for such a chunk from the next block on; the acknowledged
-// batches in the same block need this look.
+// batches in the same block need this look. The lengths there may be what is damaged, so in that
+// block a chunk may begin anywhere.
 func provesLoss(fs vfs.FS, name string, number uint32, offset int64) (proved bool, err error) {
 	file, err := fs.Open(name)
 	if err != nil {
@@ -35,39 +36,31 @@ func provesLoss(fs vfs.FS, name string, number uint32, offset int64) (proved boo
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
 	block := make([]byte, walBlock)
-	at := offset % walBlock
-	for base := offset - at; ; base += walBlock {
-		n, err := file.ReadAt(block, base)
-		if err != nil && !errors.Is(err, io.EOF) {
-			return false, err
-		}
-		if syncedBeyond(block[:n], int(at), number, offset) {
+	base := offset - offset%walBlock
+	n, err := file.ReadAt(block, base)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return false, err
+	}
+	for at := int(offset - base); at+chunkHeader <= n; at++ {
+		synced, ok := readChunk(block[at:n], number)
+		if ok && synced > uint64(offset) && synced <= uint64(base)+uint64(at) {
 			return true, nil
 		}
-		if n < walBlock {
-			return false, nil
-		}
-		at = 0
 	}
+	return false, nil
 }
 
-// syncedBeyond follows the chunks of one block from position at, by the lengths they claim, and
-// reports whether an intact one was written after the bytes at offset had been synced.
-func syncedBeyond(block []byte, at int, number uint32, offset int64) bool {
-	for at+chunkHeader <= len(block) {
-		chunk := block[at:]
-		end := chunkHeader + int(binary.LittleEndian.Uint16(chunk[4:]))
-		if chunk[6] < chunkTypeMin || chunk[6] > chunkTypeMax || end > len(chunk) {
-			return false
-		}
-		intact := binary.LittleEndian.Uint32(chunk) == maskedCRC(chunk[6:end]) &&
-			binary.LittleEndian.Uint32(chunk[7:]) == number
-		if intact && binary.LittleEndian.Uint64(chunk[11:]) > uint64(offset) {
-			return true
-		}
-		at += end
+// readChunk returns the synced offset in the intact chunk that data begins with, if it does.
+func readChunk(data []byte, number uint32) (synced uint64, ok bool) {
+	if len(data) < chunkHeader || data[6] < chunkTypeMin || data[6] > chunkTypeMax ||
+		binary.LittleEndian.Uint32(data[7:]) != number {
+		return 0, false
 	}
-	return false
+	end := chunkHeader + int(binary.LittleEndian.Uint16(data[4:]))
+	if end > len(data) || binary.LittleEndian.Uint32(data) != maskedCRC(data[6:end]) {
+		return 0, false
+	}
+	return binary.LittleEndian.Uint64(data[11:]), true
 }
 
 func maskedCRC(data []byte) uint32 {
