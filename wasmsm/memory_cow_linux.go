@@ -28,16 +28,19 @@ type cowStore struct {
 	// length is the memory's, committed the checkpoint's.
 	length, committed uint64
 	page              uint64
-	// idle counts, for each page, the commits in a row that found it hot and unchanged.
+	// idle counts, for each page, the commands in a row that found it hot and left it unchanged.
 	idle   []uint8
 	ranges []pageRange
+	scans  uint64
 }
 
 const (
-	// idleCommits is after how many commits without a change a hot page counts as cold.
-	idleCommits = 16
+	// idleCommands is after how many commands without a change a hot page counts as cold.
+	idleCommands = 16
 	// coldPages is how many cold pages make it worth to drop them.
-	coldPages = 64
+	coldPages = 8
+	// sweepScans is how many scans lie between two sweeps.
+	sweepScans = 1024
 	// manyPages is the size of a range that is dropped at once instead of being kept hot: it is
 	// more than a command's usual work.
 	manyPages = 256
@@ -92,6 +95,7 @@ func (s *cowStore) hot(size uint64) ([]pageRange, error) {
 		return nil, fmt.Errorf("wasmsm: looking for written pages: %w", err)
 	}
 	s.ranges = ranges
+	s.scans++
 	for i := range ranges {
 		ranges[i].start -= base
 		ranges[i].end -= base
@@ -117,42 +121,60 @@ func (s *cowStore) commit() error {
 			err = errors.Join(err, s.drop(r.start, r.end))
 			continue
 		}
-		cold += s.save(r)
+		cold += s.copyHot(s.shared, s.private, r)
 	}
 	s.committed = s.length
-	if err == nil && cold >= coldPages {
-		err = s.dropCold(ranges)
-	}
-	return err
+	return errors.Join(err, s.dropCold(ranges, cold), s.sweep(ranges))
 }
 
-// save copies the changed pages of a range to the file and returns how many pages are cold.
-func (s *cowStore) save(r pageRange) (cold int) {
+func (s *cowStore) rollback() (uint64, error) {
+	ranges, err := s.hot(s.length)
+	if err != nil {
+		return 0, err
+	}
+	cold := 0
+	for _, r := range ranges {
+		// What is beyond the checkpoint is a hole in the file, and copying would fill it.
+		inside := min(max(r.start, s.committed), r.end)
+		if inside-r.start >= manyPages*s.page {
+			inside = r.start
+		}
+		cold += s.copyHot(s.private, s.shared, pageRange{start: r.start, end: inside})
+		err = errors.Join(err, s.drop(inside, r.end))
+	}
+	return s.committed, errors.Join(err, s.dropCold(ranges, cold), s.sweep(ranges))
+}
+
+// copyHot copies the changed pages of a hot range and returns how many of its pages are cold.
+func (s *cowStore) copyHot(dst, src []byte, r pageRange) (cold int) {
 	for at := r.start; at < r.end; at += s.page {
-		now, then := s.private[at:at+s.page], s.shared[at:at+s.page]
+		to, from := dst[at:at+s.page], src[at:at+s.page]
 		idle := &s.idle[at/s.page]
-		if !bytes.Equal(now, then) {
-			copy(then, now)
+		if !bytes.Equal(to, from) {
+			copy(to, from)
 			*idle = 0
 			continue
 		}
-		if *idle < idleCommits {
+		if *idle < idleCommands {
 			*idle++
 		}
-		if *idle == idleCommits {
+		if *idle == idleCommands {
 			cold++
 		}
 	}
 	return cold
 }
 
-// dropCold drops the pages that many commits found unchanged.
-func (s *cowStore) dropCold(ranges []pageRange) error {
+// dropCold drops the pages that many commands left unchanged, once there are enough of them.
+func (s *cowStore) dropCold(ranges []pageRange, cold int) error {
+	if cold < coldPages {
+		return nil
+	}
 	var err error
 	for _, r := range ranges {
 		for at := r.start; at < r.end; {
 			end := at
-			for end < r.end && s.idle[end/s.page] == idleCommits {
+			for end < r.end && s.idle[end/s.page] == idleCommands {
 				s.idle[end/s.page] = 0
 				end += s.page
 			}
@@ -165,32 +187,54 @@ func (s *cowStore) dropCold(ranges []pageRange) error {
 	return err
 }
 
-func (s *cowStore) rollback() (uint64, error) {
-	ranges, err := s.hot(s.length)
-	if err != nil {
-		return 0, err
-	}
-	for _, r := range ranges {
-		// What is beyond the checkpoint is a hole in the file, and copying would fill it.
-		inside := min(max(r.start, s.committed), r.end)
-		if inside-r.start >= manyPages*s.page {
-			inside = r.start
-		}
-		copyChanged(s.private[r.start:inside], s.shared[r.start:inside])
-		err = errors.Join(err, s.drop(inside, r.end))
-	}
-	return s.committed, err
-}
-
 // drop makes the private mapping show the file again.
 func (s *cowStore) drop(start, end uint64) error {
-	if start == end {
+	switch {
+	case start == end:
 		return nil
+	case end-start >= s.tableBytes():
+		return s.remap(start, end)
 	}
 	if err := unix.Madvise(s.private[start:end], unix.MADV_DONTNEED); err != nil {
 		return fmt.Errorf("wasmsm: dropping written pages: %w", err)
 	}
 	return nil
+}
+
+// remap does what drop does, and frees the page tables: a scan walks every table that exists, and
+// madvise leaves them.
+func (s *cowStore) remap(start, end uint64) error {
+	const access = unix.PROT_READ | unix.PROT_WRITE
+	const flags = unix.MAP_PRIVATE | unix.MAP_NORESERVE | unix.MAP_FIXED
+	at := unsafe.Pointer(&s.private[start])
+	if _, err := unix.MmapPtr(int(s.file.Fd()), int64(start), at, uintptr(end-start), access, flags); err != nil {
+		return fmt.Errorf("wasmsm: mapping %d bytes again: %w", end-start, err)
+	}
+	return nil
+}
+
+// tableBytes is how much memory one page table maps: it has a page of entries of 8 bytes.
+func (s *cowStore) tableBytes() uint64 { return s.page / 8 * s.page }
+
+// sweep frees, now and then, the page tables of memory without hot pages, so that a scan costs what
+// commands touch and not what the machine holds. Reading that memory again brings its table back,
+// with one fault for many pages.
+func (s *cowStore) sweep(hot []pageRange) error {
+	if s.scans%sweepScans != 0 {
+		return nil
+	}
+	base, table := uint64(uintptr(unsafe.Pointer(unsafe.SliceData(s.private)))), s.tableBytes()
+	up := func(at uint64) uint64 { return (base+at+table-1)/table*table - base }
+	var err error
+	at := uint64(0)
+	for _, r := range append(hot, pageRange{start: s.length, end: s.length}) {
+		start, end := up(at), (base+r.start)/table*table-base
+		if r.start >= table && start < end && end <= r.start {
+			err = errors.Join(err, s.remap(start, end))
+		}
+		at = r.end
+	}
+	return err
 }
 
 // forget makes a range zero in both mappings.

@@ -69,7 +69,7 @@ const (
 	pageIsSwapped = 1 << 4
 
 	// scanRoom is how many ranges one call of the kernel can return.
-	scanRoom = 256
+	scanRoom = 64
 )
 
 func (s ioctlScanner) scan(ranges []pageRange, start, end uint64) ([]pageRange, error) {
