@@ -17,7 +17,10 @@ type cluster struct {
 	// commits holds what any member has applied at each index: they must all agree.
 	commits map[Index]LogEntry
 	leaders map[Term]MemberID
-	failure error
+	promises
+	// histories holds the commands that led to a state; only with a trace, for scripts.
+	histories map[uint64][]string
+	failure   error
 }
 
 // node is one member: its core, its disk, and what it has applied.
@@ -33,6 +36,11 @@ type node struct {
 	state  uint64
 	offers []StateSyncOffer
 	reads  []Read
+	// answered holds every read's end, for scripts.
+	answered map[uint64]Read
+	down     bool
+	// inForce is the configuration after the latest step.
+	inForce Configuration
 }
 
 func testConfig(id MemberID, initial Configuration) Config {
@@ -46,7 +54,7 @@ func testConfig(id MemberID, initial Configuration) Config {
 func newCluster(size int) *cluster {
 	c := &cluster{
 		nodes: map[MemberID]*node{}, cut: map[[2]MemberID]bool{},
-		commits: map[Index]LogEntry{}, leaders: map[Term]MemberID{},
+		commits: map[Index]LogEntry{}, leaders: map[Term]MemberID{}, promises: newPromises(), histories: map[uint64][]string{},
 	}
 	var initial Configuration
 	for i := range size {
@@ -59,7 +67,7 @@ func newCluster(size int) *cluster {
 }
 
 func (c *cluster) add(id MemberID, initial Configuration) *node {
-	n := &node{id: id, config: testConfig(id, initial)}
+	n := &node{id: id, config: testConfig(id, initial), answered: map[uint64]Read{}}
 	c.nodes[id] = n
 	c.ids = append(c.ids, id)
 	slices.Sort(c.ids)
@@ -77,6 +85,7 @@ func (c *cluster) start(n *node) {
 		return
 	}
 	n.core, n.writes, n.offers, n.reads = core, nil, nil, nil
+	n.inForce = core.Configuration()
 	n.applied, n.state = 0, 0
 	if disk.Snapshot != nil {
 		n.applied, n.state = disk.Snapshot.Anchor.Index, decodeState(disk.Snapshot.Manifest)
@@ -103,7 +112,7 @@ func (c *cluster) logf(format string, args ...any) {
 
 // turn does what one Ready of a member asks for.
 func (c *cluster) turn(n *node) {
-	if !n.core.HasReady() {
+	if n.down || !n.core.HasReady() {
 		return
 	}
 	rd := n.core.Ready()
@@ -113,6 +122,7 @@ func (c *cluster) turn(n *node) {
 	}
 	for _, m := range rd.Messages {
 		c.logf("%d -> %d %s", m.From, m.To, m.Message)
+		c.checkWord(n, m)
 		if !c.cut[[2]MemberID{m.From, m.To}] {
 			c.network = append(c.network, m)
 		}
@@ -127,6 +137,7 @@ func (c *cluster) turn(n *node) {
 	for _, r := range rd.Reads {
 		c.logf("%d read %d at %d refused=%v", n.id, r.ID, r.Index, r.Refused)
 		n.reads = append(n.reads, r)
+		n.answered[r.ID] = r
 	}
 	if rd.Offer != nil {
 		n.offers = append(n.offers, *rd.Offer)
@@ -158,8 +169,20 @@ func (c *cluster) apply(n *node, e LogEntry) {
 		c.fail("index %d was applied as %s, member %d applies %s", e.Index, known, n.id, e)
 	}
 	n.applied = e.Index
+	before := n.state
 	n.state = n.state*1000003 + uint64(e.Term)<<32 + uint64(len(e.Payload)) + uint64(e.Index)
-	c.logf("%d apply %s %q", n.id, e.Position(), text(e))
+	if c.trace != nil {
+		c.remember(before, n.state, e)
+		c.logf("%d apply %s %s", n.id, e.Position(), text(e))
+	}
+}
+
+func (c *cluster) remember(before, after uint64, e LogEntry) {
+	history := slices.Clip(c.histories[before])
+	if e.Kind == EntryCommand {
+		history = append(history, string(e.Payload))
+	}
+	c.histories[after] = history
 }
 
 func text(e LogEntry) string {
@@ -192,7 +215,7 @@ func (c *cluster) persistOne(n *node) {
 		n.disk.Entries = spliced(n.disk.Entries, w.Entries)
 	}
 	n.core.Persisted(w.Seq)
-	c.checkLeader(n)
+	c.checkMember(n)
 }
 
 func spliced(old, added []LogEntry) []LogEntry {
@@ -201,18 +224,6 @@ func spliced(old, added []LogEntry) []LogEntry {
 		n--
 	}
 	return append(slices.Clone(old[:n]), added...)
-}
-
-// checkLeader checks election safety.
-func (c *cluster) checkLeader(n *node) {
-	if n.core.Role() != Leader {
-		return
-	}
-	_, term := n.core.Leader()
-	if other, ok := c.leaders[term]; ok && other != n.id {
-		c.fail("members %d and %d both lead term %d", other, n.id, term)
-	}
-	c.leaders[term] = n.id
 }
 
 // deliver hands the i-th message in flight to its receiver.
@@ -224,13 +235,13 @@ func (c *cluster) deliver(i int) {
 
 func (c *cluster) hand(m Envelope) {
 	n := c.nodes[m.To]
-	if n == nil || c.cut[[2]MemberID{m.From, m.To}] {
+	if n == nil || n.down || c.cut[[2]MemberID{m.From, m.To}] {
 		return
 	}
 	if err := n.core.Step(m.From, m.Message); err != nil {
 		c.fail("member %d: %v", m.To, err)
 	}
-	c.checkLeader(n)
+	c.checkMember(n)
 }
 
 // stabilize delivers everything, in order, until nothing happens any more.
@@ -249,7 +260,7 @@ func (c *cluster) stabilize() {
 
 // settle runs a member until it has nothing to do, its disk included unless that is slow.
 func (c *cluster) settle(n *node) {
-	for n.core.HasReady() || (len(n.writes) > 0 && !n.slowDisk) {
+	for !n.down && (n.core.HasReady() || (len(n.writes) > 0 && !n.slowDisk)) {
 		c.turn(n)
 		if !n.slowDisk {
 			c.persistAll(n)

@@ -100,7 +100,7 @@ func (w *world) step() {
 	default:
 		_ = n.core.TransferLeadership(w.any().id) // refused unless n leads: both are fine here
 	}
-	w.checkLeader(n)
+	w.checkMember(n)
 }
 
 func (w *world) moveMessage() {
@@ -169,24 +169,7 @@ func (w *world) check() {
 			}
 		}
 		n.reads = n.reads[:0]
-		l := &n.core.log
-		if l.stable > l.lastIndex() || l.handed > l.commit || l.commit > l.lastIndex() {
-			w.fail("member %d: base %s handed %d commit %d stable %d last %d", n.id, l.base, l.handed, l.commit, l.stable, l.lastIndex())
-		}
-		w.checkDisk(n)
-	}
-}
-
-// checkDisk tests that what the core believes to be durable is on the disk (the ABA race breaks it).
-func (w *world) checkDisk(n *node) {
-	l := &n.core.log
-	for _, e := range n.disk.Entries {
-		if term, ok := l.term(e.Index); ok && e.Index <= l.stable && e.Index > l.base.Index && term != e.Term {
-			w.fail("member %d believes that %d is durable in term %d, the disk has term %d", n.id, e.Index, term, e.Term)
-		}
-	}
-	if n.core.out.durableHard.Term > n.disk.HardState.Term {
-		w.fail("member %d believes in hard state %+v, the disk has %+v", n.id, n.core.out.durableHard, n.disk.HardState)
+		w.checkMember(n)
 	}
 }
 

@@ -43,6 +43,11 @@ func (c *Core) Install(meta SnapshotMeta) (bool, error) {
 	if err := meta.Configuration.valid(); err != nil {
 		return false, fmt.Errorf("snapshot at %s: %w", meta.Anchor, err)
 	}
+	if c.log.matches(meta.Anchor) {
+		// The log has caught up meanwhile, and what lies beyond the anchor may be acknowledged: keep it.
+		c.log.commit = meta.Anchor.Index
+		return false, nil
+	}
 	c.log.reset(meta.Anchor)
 	c.configs = []placedConfiguration{{meta.ConfigurationIndex, meta.Configuration}}
 	c.snapshot = &meta
