@@ -54,14 +54,15 @@ func parseRaftSubject(subject string) (raftAddress, bool) {
 	if !ok {
 		return a, false
 	}
-	if rest, ok = strings.CutSuffix(rest, voteSuffix); ok {
-		a.lane = voteLane
-	}
-	var kind string
+	var kind, suffix string
 	a.group, rest, _ = strings.Cut(rest, ".")
 	kind, rest, _ = strings.Cut(rest, ".")
-	a.to, a.from, _ = strings.Cut(rest, ".")
-	if kind != "raft" {
+	a.to, rest, _ = strings.Cut(rest, ".")
+	a.from, suffix, ok = strings.Cut(rest, ".")
+	if ok {
+		a.lane = voteLane
+	}
+	if kind != "raft" || ok && "."+suffix != voteSuffix {
 		return a, false
 	}
 	for _, name := range []string{a.group, a.to, a.from} {

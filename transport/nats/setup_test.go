@@ -1,0 +1,175 @@
+package nats
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	natsserver "github.com/nats-io/nats-server/v2/server"
+	natsgo "github.com/nats-io/nats.go"
+
+	"github.com/groutlabs/grout/consensus"
+	"github.com/groutlabs/grout/host"
+	"github.com/groutlabs/grout/sdk/api"
+)
+
+// patience is how long a test waits for what has to happen.
+const patience = 10 * time.Second
+
+// testPayload is the max_payload of the servers in tests: small, so that limits are reached.
+const testPayload = 64 << 10
+
+func runServer(tb testing.TB, maxPayload int32) string {
+	tb.Helper()
+	s, err := natsserver.NewServer(&natsserver.Options{Host: "127.0.0.1", Port: -1, NoLog: true, NoSigs: true, MaxPayload: maxPayload})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	s.Start()
+	tb.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
+	if !s.ReadyForConnections(patience) {
+		tb.Fatal("the NATS server does not start")
+	}
+	return s.ClientURL()
+}
+
+func connect(tb testing.TB, url, name string) *Transport {
+	tb.Helper()
+	t, err := Connect(Config{Host: name, URL: url, Log: slog.New(slog.NewTextHandler(tb.Output(), nil))})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		if err := t.Close(); err != nil {
+			tb.Error(err)
+		}
+	})
+	return t
+}
+
+func dialPlain(tb testing.TB, url string) *natsgo.Conn {
+	tb.Helper()
+	conn, err := natsgo.Connect(url)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(conn.Close)
+	return conn
+}
+
+func testKey(fill byte) (key [32]byte) {
+	for i := range key {
+		key[i] = fill
+	}
+	return key
+}
+
+var counter = host.GroupRef{Name: "counter", ID: 7, Key: testKey(1)}
+
+// inbox collects what a receiver is given.
+type inbox chan consensus.Envelope
+
+func receive(tb testing.TB, t *Transport, group host.GroupRef) inbox {
+	tb.Helper()
+	in := make(inbox, 10000)
+	stop, err := t.Receive(group, func(e consensus.Envelope) { in <- e })
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(stop)
+	return in
+}
+
+func (in inbox) next(tb testing.TB) consensus.Envelope {
+	tb.Helper()
+	select {
+	case e := <-in:
+		return e
+	case <-time.After(patience):
+		tb.Fatal("no message arrived")
+		return consensus.Envelope{}
+	}
+}
+
+// eventually waits until a count that others change has its value.
+func eventually(tb testing.TB, what string, holds func() bool) {
+	tb.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	deadline := time.After(patience)
+	for !holds() {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			tb.Fatal("never happened: " + what)
+		}
+	}
+}
+
+func to(name string, m consensus.Message) []host.Addressed {
+	return []host.Addressed{{Host: name, Envelope: consensus.Envelope{From: 1, To: 2, Message: m}}}
+}
+
+// fakeHost implements host.Requests, host.Admin and host.Blobs with functions.
+type fakeHost struct {
+	execute  func(host.CommandRequest, func(host.Reply))
+	query    func(host.QueryRequest, func(host.Reply))
+	upload   func(host.UploadPiece) (api.UploadReply, error)
+	deploy   func(context.Context, api.DeployRequest) (api.GroupInfo, error)
+	change   func(string, api.TransferRequest) error
+	describe func(string) ([]api.GroupInfo, error)
+	piece    func(host.BlobRequest) ([]byte, int64, error)
+	name     string
+}
+
+func (f *fakeHost) Execute(r host.CommandRequest, reply func(host.Reply)) { go f.execute(r, reply) }
+
+func (f *fakeHost) Query(r host.QueryRequest, reply func(host.Reply)) { go f.query(r, reply) }
+
+func (f *fakeHost) Upload(_ context.Context, p host.UploadPiece) (api.UploadReply, error) {
+	return f.upload(p)
+}
+
+func (f *fakeHost) Deploy(ctx context.Context, r api.DeployRequest) (api.GroupInfo, error) {
+	return f.deploy(ctx, r)
+}
+
+func (f *fakeHost) Change(_ context.Context, verb string, r api.TransferRequest) error {
+	return f.change(verb, r)
+}
+
+func (f *fakeHost) Describe(_ context.Context, name string) ([]api.GroupInfo, error) {
+	return f.describe(name)
+}
+
+func (f *fakeHost) Status() api.HostStatus { return api.HostStatus{Host: f.name} }
+
+func (f *fakeHost) Piece(r host.BlobRequest) ([]byte, int64, error) { return f.piece(r) }
+
+func serve(tb testing.TB, t *Transport, f *fakeHost) {
+	tb.Helper()
+	f.name = t.config.Host
+	if err := t.Serve(Services{Requests: f, Admin: f, Blobs: f}); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// lockedLog is a list that several goroutines append to.
+type lockedLog[T any] struct {
+	mu    sync.Mutex
+	items []T
+}
+
+func (l *lockedLog[T]) add(item T) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.items = append(l.items, item)
+}
+
+func (l *lockedLog[T]) all() []T {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return append([]T(nil), l.items...)
+}
