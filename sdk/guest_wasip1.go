@@ -52,7 +52,11 @@ func importAbort(ptr unsafe.Pointer, length uint32)
 func exportInit(length uint32) int32 { return serve(OperationInit, length) }
 
 //go:wasmexport grout_apply
-func exportApply(length uint32) int32 { return serve(OperationApply, length) }
+func exportApply(length uint32) int32 {
+	code := serve(OperationApply, length)
+	collect()
+	return code
+}
 
 //go:wasmexport grout_query
 func exportQuery(length uint32) int32 { return serve(OperationQuery, length) }

@@ -42,7 +42,7 @@ func (p *probe) Apply(ctx *sdk.Context, command []byte) ([]byte, error) {
 
 // Query does the same. Whatever it changes must be gone afterwards.
 func (p *probe) Query(ctx *sdk.Context, query []byte) ([]byte, error) {
-	p.kept = append(p.kept, query...)
+	p.applied += 1000
 	return p.run(ctx, query)
 }
 
@@ -71,6 +71,17 @@ func (p *probe) run(ctx *sdk.Context, request []byte) ([]byte, error) {
 	case "output":
 		size, err := strconv.Atoi(string(rest))
 		return bytes.Repeat([]byte{'x'}, size), err
+	case "garbage": // answers how many collections that much of it started
+		return garbage(string(rest))
+	case "memory":
+		var stats runtime.MemStats
+		runtime.ReadMemStats(&stats)
+		return fmt.Append(nil, stats.NumGC, " ", stats.Sys), nil
+	case "keep":
+		p.kept = rest // wrong on purpose: the bytes are not the machine's
+		return nil, nil
+	case "kept":
+		return p.kept, nil
 	case "sum":
 		return strconv.AppendInt(nil, int64(sum(request)), 10), nil
 	default:
@@ -78,6 +89,20 @@ func (p *probe) run(ctx *sdk.Context, request []byte) ([]byte, error) {
 	}
 	return nil, nil
 }
+
+func garbage(size string) ([]byte, error) {
+	var before, after runtime.MemStats
+	left, err := strconv.Atoi(size)
+	runtime.ReadMemStats(&before)
+	for ; left > 0; left -= 1000 {
+		waste = make([]byte, 1000)
+	}
+	runtime.ReadMemStats(&after)
+	return strconv.AppendUint(nil, uint64(after.NumGC-before.NumGC), 10), err
+}
+
+// waste makes what garbage allocates escape.
+var waste []byte
 
 func sum(b []byte) (total int) {
 	for _, c := range b {
@@ -101,7 +126,7 @@ func (p *probe) fail(verb, rest string) ([]byte, error) {
 	case "panic-error":
 		panic(fmt.Errorf("probe: %s", rest))
 	case "index":
-		return p.kept[len(p.kept)+len(rest):][1:2], nil
+		return []byte(rest)[len(rest)+5:], nil
 	case "nil":
 		none.applied++
 	case "map":
