@@ -44,6 +44,9 @@ func (h *Host) Upload(_ context.Context, piece UploadPiece) (api.UploadReply, er
 
 // Deploy implements Admin.
 func (h *Host) Deploy(ctx context.Context, request api.DeployRequest) (api.GroupInfo, error) {
+	if err := h.waiting(); err != nil {
+		return api.GroupInfo{}, err
+	}
 	record, err := h.checkDeploy(request)
 	if err != nil {
 		return api.GroupInfo{}, err
@@ -241,6 +244,9 @@ func (h *Host) findGroup(ctx context.Context, name string) (groupRecord, error) 
 
 // Describe implements Admin.
 func (h *Host) Describe(ctx context.Context, name string) ([]api.GroupInfo, error) {
+	if err := h.waiting(); err != nil {
+		return nil, err
+	}
 	if name != "" {
 		record, err := h.findGroup(ctx, name)
 		if err != nil {
@@ -312,6 +318,9 @@ func describeMember(p placement, status *groupStatus) api.MemberInfo {
 
 // Change implements Admin.
 func (h *Host) Change(ctx context.Context, verb string, request api.TransferRequest) error {
+	if err := h.waiting(); err != nil {
+		return err
+	}
 	record, err := h.findGroup(ctx, request.Group)
 	if err != nil {
 		return err
@@ -359,12 +368,12 @@ func (h *Host) onLeader(ctx context.Context, record groupRecord, do func(*group)
 
 // Status implements Admin.
 func (h *Host) Status() api.HostStatus {
-	s := api.HostStatus{
-		Host: h.cfg.Name, HostID: h.hostID, Version: h.cfg.Version, Cluster: h.record.ID,
-		Uptime: h.cfg.Clock.Now().Sub(h.started).Round(time.Second).String(), Storage: "durable", Groups: []api.GroupBrief{},
-	}
 	h.mu.RLock()
 	defer h.mu.RUnlock()
+	s := api.HostStatus{
+		Host: h.cfg.Name, HostID: h.boot.self.ID, Version: h.cfg.Version, Cluster: h.record.ID,
+		Uptime: h.cfg.Clock.Now().Sub(h.started).Round(time.Second).String(), Storage: "durable", Groups: []api.GroupBrief{},
+	}
 	for name, held := range h.groups {
 		s.Groups = append(s.Groups, briefGroup(name, held))
 	}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/groutlabs/grout/consensus"
@@ -87,8 +88,9 @@ func (c *Config) validate() error {
 // Host holds members of groups. It implements Requests, Admin and Blobs.
 type Host struct {
 	cfg     Config
+	boot    *bootstrap
 	record  *clusterRecord
-	hostID  string
+	ready   atomic.Bool
 	started time.Time
 	modules *BlobStore
 	catalog *group
@@ -114,17 +116,18 @@ type hosted struct {
 	// group is nil while the member cannot run.
 	group  *group
 	chunks *BlobStore
+	// open is set while clients can reach the member.
+	open bool
 	// problem is why the member does not run, "" while it does.
 	problem string
 }
 
-// Start brings a host into its cluster and starts the members that it holds. It returns when the
-// catalog has started, or with an error when ctx ends before the cluster is formed.
+// New opens a host's data. Until Start has returned it answers every request with "no leader".
 //
 // # Errors
 //
-// ErrBadConfig, ErrIdentity, ErrCorrupt, or what the store, the transport or the file system said.
-func Start(ctx context.Context, cfg Config) (*Host, error) {
+// ErrBadConfig, ErrIdentity, ErrCorrupt, or what the store or the file system said.
+func New(cfg Config) (*Host, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
@@ -136,28 +139,52 @@ func Start(ctx context.Context, cfg Config) (*Host, error) {
 	if err != nil {
 		return nil, err
 	}
+	uploads, err := newUploads(filepath.Join(cfg.Dir, "uploads"))
+	if err != nil {
+		return nil, err
+	}
 	h := &Host{
-		cfg: cfg, hostID: boot.self.ID, started: cfg.Clock.Now(), modules: modules,
+		cfg: cfg, boot: boot, started: cfg.Clock.Now(), modules: modules, uploads: uploads, record: &clusterRecord{},
 		groups: map[string]*hosted{}, view: &catalogView{}, wake: make(chan struct{}, 1), quit: make(chan struct{}),
-	}
-	if h.uploads, err = newUploads(filepath.Join(cfg.Dir, "uploads")); err != nil {
-		return nil, err
-	}
-	if h.record, err = boot.run(ctx); err != nil {
-		return nil, err
-	}
-	if h.stopGreet, err = boot.greet(); err != nil {
-		return nil, fmt.Errorf("host: listening for other hosts: %w", err)
+		stopGreet: func() {},
 	}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
-	if err := h.startCatalog(); err != nil {
-		h.stopGreet()
-		return nil, err
+	return h, nil
+}
+
+// Start brings the host into its cluster and starts the members that it holds. It returns when the
+// catalog has started, or with an error when ctx ends before the cluster is formed.
+//
+// # Errors
+//
+// ErrBadConfig, ErrIdentity, ErrCorrupt, or what the store, the transport or the file system said.
+func (h *Host) Start(ctx context.Context) error {
+	record, err := h.boot.run(ctx)
+	if err != nil {
+		return err
 	}
+	h.mu.Lock()
+	h.record = record
+	h.mu.Unlock()
+	if h.stopGreet, err = h.boot.greet(); err != nil {
+		return fmt.Errorf("host: listening for other hosts: %w", err)
+	}
+	if err := h.startCatalog(); err != nil {
+		return err
+	}
+	h.ready.Store(true)
 	h.done.Add(1)
 	go h.reconcileLoop()
 	h.ring()
-	return h, nil
+	return nil
+}
+
+// waiting returns an error while the host belongs to no cluster yet.
+func (h *Host) waiting() error {
+	if h.ready.Load() {
+		return nil
+	}
+	return fault(api.CodeNoLeader, "host %s waits for the hosts %v to form a cluster: start them all", h.cfg.Name, h.cfg.Peers)
 }
 
 func (h *Host) startCatalog() error {
@@ -175,11 +202,13 @@ func (h *Host) startCatalog() error {
 		return err
 	}
 	config.machine, config.chunks = h.machine, chunks
-	h.catalog, err = openGroup(config)
-	if err == nil {
-		h.groups[catalogGroup] = &hosted{group: h.catalog, chunks: chunks}
+	if h.catalog, err = openGroup(config); err != nil {
+		return err
 	}
-	return err
+	h.mu.Lock()
+	h.groups[catalogGroup] = &hosted{group: h.catalog, chunks: chunks}
+	h.mu.Unlock()
+	return nil
 }
 
 func (h *Host) chunkDir(id GroupID) string {

@@ -169,25 +169,33 @@ func (h *Host) startMember(record groupRecord) error {
 	h.mu.RLock()
 	running := h.groups[record.Name]
 	h.mu.RUnlock()
-	if !placed || (running != nil && running.record.ID == record.ID && (running.group != nil || running.problem != "")) {
+	same := running != nil && running.record.ID == record.ID
+	if !placed || (same && (running.open || running.problem != "")) {
 		return nil
 	}
-	held := &hosted{record: record}
-	h.setHosted(held)
-	if err := h.openMember(held); err != nil {
-		return err
+	held := hosted{record: record}
+	if same {
+		held = *running
 	}
-	h.setHosted(held)
+	if held.group == nil {
+		h.setHosted(held)
+		if err := h.openMember(&held); err != nil {
+			return err
+		}
+		h.setHosted(held)
+	}
 	if err := h.cfg.Endpoints.AddGroup(record.Name); err != nil {
 		return fmt.Errorf("host: opening the endpoints of group %s: %w", record.Name, err)
 	}
+	held.open = true
+	h.setHosted(held)
+	h.cfg.Logger.Info("group started", "group", record.Name, "host", h.cfg.Name)
 	return nil
 }
 
-func (h *Host) setHosted(held *hosted) {
+func (h *Host) setHosted(held hosted) {
 	h.mu.Lock()
-	copied := *held
-	h.groups[held.record.Name] = &copied
+	h.groups[held.record.Name] = &held
 	h.mu.Unlock()
 }
 
@@ -220,7 +228,7 @@ func (h *Host) openMember(held *hosted) error {
 	group, err := openGroup(config)
 	if err != nil {
 		held.problem = err.Error()
-		h.setHosted(held)
+		h.setHosted(*held)
 		return err
 	}
 	held.group, held.chunks = group, chunks

@@ -27,9 +27,9 @@ type Config struct {
 	// Nothing is logged when nil.
 	Log *slog.Logger
 	// Incarnation has to grow with every start of the host, or receivers ignore its frames until
-	// they have heard nothing from its former life for a minute. 0 takes it from the clock, which
-	// is right as long as the clock does not jump back; a host with a disk can remember the last
-	// one (see Transport.Incarnation) and pass the larger of the two.
+	// they have heard nothing from its former life for a minute. It is taken from the clock, but is
+	// at least this: a host with a disk remembers the last one (see Transport.Incarnation) and
+	// passes one above it, in case the clock has jumped back.
 	Incarnation uint64
 	// QueueBytes bounds what waits for one host on one lane: 16 MiB by default.
 	QueueBytes int
@@ -68,9 +68,7 @@ func (c *Config) validate() error {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	if c.Incarnation == 0 {
-		c.Incarnation = clockIncarnation(time.Now())
-	}
+	c.Incarnation = max(c.Incarnation, clockIncarnation(time.Now()))
 	for _, size := range []struct {
 		name  string
 		value *int

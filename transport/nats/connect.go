@@ -20,9 +20,12 @@ const (
 	writeTimeout = 10 * time.Second
 )
 
-// dial opens one connection.
-func dial(config *Config, purpose string) (*natsgo.Conn, error) {
+// dial opens one connection. The function that waits returns once the connection was closed and its
+// last callback has run.
+func dial(config *Config, purpose string) (conn *natsgo.Conn, wait func(), err error) {
+	closed := make(chan struct{})
 	options := append(watch(config, purpose),
+		natsgo.ClosedHandler(func(*natsgo.Conn) { close(closed) }),
 		natsgo.Name(config.Name+" "+purpose),
 		natsgo.Timeout(connectTimeout),
 		natsgo.MaxReconnects(-1),
@@ -36,11 +39,11 @@ func dial(config *Config, purpose string) (*natsgo.Conn, error) {
 		natsgo.FlusherTimeout(writeTimeout),
 	)
 	if config.Context != "" {
-		conn, _, err := natscontext.Connect(config.Context, options...)
+		conn, _, err = natscontext.Connect(config.Context, options...)
 		if err != nil {
-			return nil, fmt.Errorf("nats: connecting with the context %q: %w; look at `nats context ls`", config.Context, err)
+			return nil, nil, fmt.Errorf("nats: connecting with the context %q: %w; look at `nats context ls`", config.Context, err)
 		}
-		return conn, nil
+		return conn, func() { <-closed }, nil
 	}
 	if config.Creds != "" {
 		options = append(options, natsgo.UserCredentials(config.Creds))
@@ -49,11 +52,10 @@ func dial(config *Config, purpose string) (*natsgo.Conn, error) {
 	if url == "" {
 		url = natsgo.DefaultURL
 	}
-	conn, err := natsgo.Connect(url, options...)
-	if err != nil {
-		return nil, fmt.Errorf("nats: connecting to %s: %w; is a server running there?", url, err)
+	if conn, err = natsgo.Connect(url, options...); err != nil {
+		return nil, nil, fmt.Errorf("nats: connecting to %s: %w; is a server running there?", url, err)
 	}
-	return conn, nil
+	return conn, func() { <-closed }, nil
 }
 
 // watch logs what happens to a connection.

@@ -23,6 +23,7 @@ type Transport struct {
 
 	// clients carries requests, replies and events; each lane has a connection of its own.
 	clients *natsgo.Conn
+	waits   []func()
 	lanes   [lanes]*lane
 	subs    [lanes]*natsgo.Subscription
 
@@ -49,11 +50,11 @@ func Connect(config Config) (*Transport, error) {
 		events: map[host.GroupID]eventCursor{}}
 	t.incarnation.Store(config.Incarnation)
 	var err error
-	if t.clients, err = dial(&t.config, "clients"); err != nil {
+	if t.clients, err = t.dial("clients"); err != nil {
 		return nil, err
 	}
 	for id := range lanes {
-		conn, err := dial(&t.config, id.String())
+		conn, err := t.dial(id.String())
 		if err != nil {
 			t.shut()
 			return nil, err
@@ -65,6 +66,15 @@ func Connect(config Config) (*Transport, error) {
 		}
 	}
 	return t, nil
+}
+
+// dial opens one connection and notes how to wait for its end.
+func (t *Transport) dial(purpose string) (*natsgo.Conn, error) {
+	conn, wait, err := dial(&t.config, purpose)
+	if err == nil {
+		t.waits = append(t.waits, wait)
+	}
+	return conn, err
 }
 
 // listen subscribes to a lane's frames for this host, of all groups and from all hosts.
@@ -203,4 +213,7 @@ func (t *Transport) shut() {
 		}
 	}
 	t.clients.Close()
+	for _, wait := range t.waits {
+		wait()
+	}
 }

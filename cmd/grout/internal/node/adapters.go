@@ -1,0 +1,120 @@
+package node
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/groutlabs/grout/consensus/durable"
+	"github.com/groutlabs/grout/host"
+	"github.com/groutlabs/grout/wasmsm"
+)
+
+// logs makes the durable store the host's.
+type logs struct{ store *durable.Store }
+
+func (l logs) Group(id host.GroupID) host.Log { return l.store.Group(uint64(id)) }
+
+func (l logs) Groups() ([]host.GroupID, error) {
+	ids, err := l.store.Groups()
+	out := make([]host.GroupID, len(ids))
+	for i, id := range ids {
+		out[i] = host.GroupID(id)
+	}
+	return out, err
+}
+
+func (l logs) Meta(key string) ([]byte, error) {
+	value, found, err := l.store.Meta(key)
+	if !found {
+		return nil, err
+	}
+	return value, err
+}
+
+func (l logs) SetMeta(key string, value []byte) error { return l.store.SetMeta(key, value) }
+
+// clock is the machine's clock.
+type clock struct{}
+
+func (clock) Now() time.Time { return time.Now() }
+
+func (clock) Tick(period time.Duration) (<-chan time.Time, func()) {
+	ticker := time.NewTicker(period)
+	return ticker.C, ticker.Stop
+}
+
+// machines makes the sandbox's machines the host's.
+type machines struct {
+	runtime *wasmsm.Runtime
+	logger  *slog.Logger
+}
+
+// Check compiles the module, and so finds whatever the sandbox could refuse.
+func (m *machines) Check(module []byte) error {
+	compiled, err := m.runtime.Compile(module)
+	if err != nil {
+		return err
+	}
+	return compiled.Close()
+}
+
+func (m *machines) New(config host.MachineConfig) (host.Machine, error) {
+	compiled, err := m.runtime.Compile(config.Module)
+	if err != nil {
+		return nil, err
+	}
+	logger := m.logger.With("machine", config.Group)
+	running, err := compiled.New(wasmsm.MachineConfig{
+		Seed: config.Seed, Limits: wasmsm.Limits{MemoryBytes: config.Limits.MemoryBytes}, Init: config.Init,
+		Log: func(level int, text string) { logger.Log(nil, levels[min(max(level, 0), len(levels)-1)], text) },
+	})
+	if err != nil {
+		return nil, err
+	}
+	return machine{running: running, compiled: compiled}, nil
+}
+
+// levels are the log levels of the guest ABI.
+var levels = []slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError}
+
+// machine is one machine of the sandbox. The kinds of outcome have the same numbers on both sides.
+type machine struct {
+	running  *wasmsm.Machine
+	compiled *wasmsm.CompiledModule
+}
+
+func (m machine) Apply(entry host.EntryContext, command []byte) (host.Outcome, error) {
+	return outcome(m.running.Apply(entryContext(entry), command))
+}
+
+func (m machine) Query(entry host.EntryContext, query []byte) (host.Outcome, error) {
+	return outcome(m.running.Query(entryContext(entry), query))
+}
+
+func entryContext(e host.EntryContext) wasmsm.EntryContext {
+	return wasmsm.EntryContext{Index: uint64(e.Index), Term: uint64(e.Term), TimeNanos: e.TimeNanos, Caller: e.Caller}
+}
+
+func outcome(o wasmsm.Outcome, err error) (host.Outcome, error) {
+	out := host.Outcome{Kind: host.OutcomeKind(o.Kind), Code: o.Code, Output: o.Output, Message: o.Message}
+	for _, e := range o.Events {
+		out.Events = append(out.Events, host.Event{Suffix: e.Suffix, Payload: e.Payload})
+	}
+	return out, err
+}
+
+func (m machine) Image() (host.Image, error) {
+	image, err := m.running.Image()
+	return host.Image{Header: image.Header, Pages: image.Pages}, err
+}
+
+func (m machine) Restore(image host.Image) error {
+	return m.running.Restore(wasmsm.Image{Header: image.Header, Pages: image.Pages})
+}
+
+func (m machine) Close() error {
+	if err := m.running.Close(); err != nil {
+		return err
+	}
+	return m.compiled.Close()
+}

@@ -1,0 +1,124 @@
+package node
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+
+	"github.com/groutlabs/grout/consensus/durable"
+	"github.com/groutlabs/grout/host"
+	"github.com/groutlabs/grout/transport/nats"
+	"github.com/groutlabs/grout/wasmsm"
+)
+
+// Config says which host to run and where.
+type Config struct {
+	// Name is the host's, Peers the names of all hosts of the cluster, this one included.
+	Name  string
+	Peers []string
+	// Dir is the host's data folder. It belongs to this host alone.
+	Dir string
+	// NATS says how to reach the server; Host, Version, Log and Incarnation are filled in.
+	NATS nats.Config
+	// Timing is host.DefaultTiming when zero.
+	Timing  host.Timing
+	Version string
+	Logger  *slog.Logger
+}
+
+// Node is one running host with all its parts.
+type Node struct {
+	store     *durable.Store
+	transport *nats.Transport
+	runtime   *wasmsm.Runtime
+	host      *host.Host
+	serving   bool
+}
+
+// metaIncarnation is the record of the last incarnation that the transport used.
+const metaIncarnation = "incarnation"
+
+// Start opens the data folder, connects, joins or forms the cluster, and serves. It returns when the
+// host answers requests.
+//
+// # Errors
+//
+// durable.ErrLocked when another process uses the folder; otherwise what the part concerned said.
+func Start(ctx context.Context, cfg Config) (*Node, error) {
+	n := &Node{}
+	if err := n.start(ctx, cfg); err != nil {
+		return nil, errors.Join(err, n.Close())
+	}
+	return n, nil
+}
+
+func (n *Node) start(ctx context.Context, cfg Config) error {
+	var err error
+	if n.store, err = durable.Open(durable.Config{Dir: filepath.Join(cfg.Dir, "log")}); err != nil {
+		return err
+	}
+	if n.runtime, err = wasmsm.NewRuntime(wasmsm.Config{CacheDir: filepath.Join(cfg.Dir, "compiled")}); err != nil {
+		return err
+	}
+	if err := n.connect(&cfg); err != nil {
+		return err
+	}
+	if cfg.Timing == (host.Timing{}) {
+		cfg.Timing = host.DefaultTiming()
+	}
+	cfg.Timing.MaxMessageBytes = min(cfg.Timing.MaxMessageBytes, n.transport.MaxMessageBytes())
+	n.host, err = host.New(host.Config{
+		Name: cfg.Name, Peers: cfg.Peers, Dir: cfg.Dir, Version: cfg.Version, Store: logs{n.store},
+		Transport: n.transport, Hello: n.transport, Endpoints: n.transport,
+		Machines: &machines{runtime: n.runtime, logger: cfg.Logger}, Clock: clock{}, Timing: cfg.Timing, Logger: cfg.Logger,
+	})
+	if err != nil {
+		return err
+	}
+	if err := n.transport.Serve(nats.Services{Requests: n.host, Admin: n.host, Blobs: n.host}); err != nil {
+		return err
+	}
+	n.serving = true
+	return n.host.Start(ctx)
+}
+
+// connect reaches NATS under an incarnation that is above every earlier one of this host.
+func (n *Node) connect(cfg *Config) error {
+	stored, found, err := n.store.Meta(metaIncarnation)
+	if err != nil {
+		return err
+	}
+	config := cfg.NATS
+	config.Host, config.Version, config.Log = cfg.Name, cfg.Version, cfg.Logger
+	if found && len(stored) == 8 {
+		config.Incarnation = binary.BigEndian.Uint64(stored) + 1
+	}
+	if n.transport, err = nats.Connect(config); err != nil {
+		return err
+	}
+	return n.store.SetMeta(metaIncarnation, binary.BigEndian.AppendUint64(nil, n.transport.Incarnation()))
+}
+
+// Close stops the host and releases everything.
+func (n *Node) Close() error {
+	var errs []error
+	if n.host != nil {
+		errs = append(errs, n.host.Close())
+	}
+	if n.transport != nil {
+		errs = append(errs, n.transport.Close())
+	}
+	if n.runtime != nil {
+		errs = append(errs, n.runtime.Close())
+	}
+	if n.store != nil {
+		errs = append(errs, n.store.Close())
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("node: closing: %w", err)
+	}
+	return nil
+}
