@@ -60,10 +60,7 @@ func (c *Context) Uint64() uint64 {
 // Log writes one line for the operator, formatted as by fmt.Sprintf. It is no part of the machine's
 // state: every member writes its own, and a replayed command writes it again.
 func (c *Context) Log(level Level, format string, args ...any) {
-	text := format
-	if len(args) > 0 {
-		text = fmt.Sprintf(format, args...)
-	}
+	text := fmt.Sprintf(format, args...)
 	c.env.log(min(max(level, LevelDebug), LevelError), text[:min(len(text), MaxLogBytes)])
 }
 
