@@ -16,7 +16,7 @@ type store interface {
 	resize(size uint64) []byte
 	// commit makes the memory the checkpoint.
 	commit() error
-	// rollback gives the memory the checkpoint's content and length.
+	// rollback gives the memory the checkpoint's content and length; resize returns it.
 	rollback() (size uint64, err error)
 	// pages copies the checkpoint, pageBytes each; a nil page is all zero.
 	pages() ([][]byte, error)

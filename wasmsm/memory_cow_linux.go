@@ -80,6 +80,9 @@ func (s *cowStore) mapFile(capacity int64) (err error) {
 }
 
 func (s *cowStore) resize(size uint64) []byte {
+	if size < s.length {
+		clear(s.private[size:s.length])
+	}
 	s.length = size
 	if pages := size / s.page; pages > uint64(len(s.idle)) {
 		s.idle = append(s.idle, make([]uint8, pages-uint64(len(s.idle)))...)
@@ -128,10 +131,11 @@ func (s *cowStore) commit() error {
 }
 
 func (s *cowStore) rollback() (uint64, error) {
-	ranges, err := s.hot(s.length)
+	ranges, err := s.hot(max(s.length, s.committed))
 	if err != nil {
 		return 0, err
 	}
+	s.length = s.committed
 	cold := 0
 	for _, r := range ranges {
 		// What is beyond the checkpoint is a hole in the file, and copying would fill it.
