@@ -20,10 +20,13 @@ const (
 	watchInterval = 20 * time.Millisecond
 )
 
-// Upload implements Admin.
-func (h *Host) Upload(_ context.Context, piece UploadPiece) (api.UploadReply, error) {
+// Upload implements Admin. A module that is stored is known to the catalog, so that every host gets it.
+func (h *Host) Upload(ctx context.Context, piece UploadPiece) (api.UploadReply, error) {
+	if err := h.waiting(); err != nil {
+		return api.UploadReply{}, err
+	}
 	if h.modules.Has(piece.Digest) {
-		return api.UploadReply{Received: piece.Size, Stored: true}, nil
+		return api.UploadReply{Received: piece.Size, Stored: true}, h.hold(ctx, piece.Digest, piece.Size)
 	}
 	have, err := h.uploads.add(piece)
 	if err != nil || have < piece.Size {
@@ -39,7 +42,10 @@ func (h *Host) Upload(_ context.Context, piece UploadPiece) (api.UploadReply, er
 	if _, err := h.modules.Put(module); err != nil {
 		return api.UploadReply{}, err
 	}
-	return api.UploadReply{Received: have, Stored: true}, h.modules.Sync()
+	if err := h.modules.Sync(); err != nil {
+		return api.UploadReply{}, err
+	}
+	return api.UploadReply{Received: have, Stored: true}, h.hold(ctx, piece.Digest, piece.Size)
 }
 
 // Deploy implements Admin.
@@ -100,18 +106,14 @@ func (h *Host) checkDeploy(request api.DeployRequest) (groupRecord, error) {
 	}, nil
 }
 
-// spread sees to it that a majority of the hosts holds a module durably.
+// spread waits until a majority of the hosts holds a module durably.
 func (h *Host) spread(ctx context.Context, module Digest) error {
-	data, err := h.modules.Get(module)
-	switch {
-	case err == nil:
-		if err := h.hold(ctx, module, int64(len(data))); err != nil {
-			return err
-		}
-	case !errors.Is(err, ErrMissing):
+	view, err := h.page(ctx, catalogQuery{Limit: 1})
+	if err != nil {
 		return err
-	case h.machine.view.Load().module(module) == nil:
-		return fault(api.CodeNotFound, "module %s is not stored on host %s: upload it first", hexDigest(module), h.cfg.Name)
+	}
+	if view.module(module) == nil {
+		return fault(api.CodeNotFound, "the cluster does not know module %s: upload it first", hexDigest(module))
 	}
 	return h.watch(ctx, "a majority of the hosts to hold the module", func() bool {
 		return h.machine.view.Load().heldByMajority(module)
