@@ -11,7 +11,7 @@ import (
 func benchEachMemory(b *testing.B, run func(b *testing.B, m *Machine)) {
 	for name, kind := range map[string]MemoryKind{"copy": MemoryCopy, "cow": MemoryCopyOnWrite} {
 		b.Run(name, func(b *testing.B) {
-			r, err := NewRuntime(Config{Memory: kind, CacheDir: benchCache})
+			r, err := NewRuntime(Config{Memory: kind, CacheDir: compiled})
 			if err != nil {
 				b.Skip(err)
 			}
@@ -32,8 +32,6 @@ func benchEachMemory(b *testing.B, run func(b *testing.B, m *Machine)) {
 		})
 	}
 }
-
-var benchCache = "/tmp/wzcache"
 
 func mustApply(b *testing.B, m *Machine, i int, command []byte, want OutcomeKind) {
 	entry := EntryContext{Index: uint64(i), Term: 1, TimeNanos: int64(i) * 1000}

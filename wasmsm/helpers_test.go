@@ -1,6 +1,7 @@
 package wasmsm
 
 import (
+	"crypto/sha256"
 	_ "embed"
 	"encoding/binary"
 	"errors"
@@ -69,6 +70,9 @@ func eachMemory(t *testing.T, run func(t *testing.T, r *Runtime)) {
 
 func newTestRuntime(t testing.TB, config Config) *Runtime {
 	t.Helper()
+	if config.CacheDir == "" {
+		config.CacheDir = compiled
+	}
 	r, err := NewRuntime(config)
 	if err != nil {
 		t.Fatal(err)
@@ -156,5 +160,11 @@ func fingerprint(t testing.TB, m *Machine) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return fmt.Sprintf("%x %x", image.Header, image.Pages)
+	hash := sha256.New()
+	hash.Write(image.Header)
+	for i, page := range image.Pages {
+		fmt.Fprintf(hash, "%d %d ", i, len(page))
+		hash.Write(page)
+	}
+	return fmt.Sprintf("%d pages, %x", len(image.Pages), hash.Sum(nil))
 }

@@ -52,7 +52,7 @@ const (
 )
 
 // frame is a line of the engine's stack trace: .name(parameters) results.
-var frame = regexp.MustCompile(`^\.(.+)\([a-z0-9,]*\)(?: [a-z0-9]+| \([a-z0-9,]*\))?$`)
+var frame = regexp.MustCompile(`^\.(.+?)\([a-z0-9,]*\)(?: [a-z0-9]+| \([a-z0-9,]*\))?$`)
 
 // engineReason shortens the engine's error to its text and the function that trapped. The rest of
 // the stack is for the log alone.
