@@ -197,7 +197,7 @@ func (c *courier) send(k *call, now time.Time) {
 func (c *courier) fill(k *call) *natsgo.Msg {
 	m := &c.msg
 	m.Subject = api.Command(c.group, k.target)
-	m.Reply = c.inbox + "." + strconv.FormatUint(k.id, tokenBase) + "." + strconv.Itoa(k.attempt)
+	m.Reply = c.inbox + "." + formatToken(k.id, k.attempt)
 	m.Data = k.payload
 	m.Header[api.HeaderSession][0] = k.session.name
 	m.Header[api.HeaderSeq][0] = strconv.FormatUint(k.seq, 10)
@@ -296,7 +296,12 @@ func (c *courier) onReply(msg *natsgo.Msg) {
 	c.failed(k, err, time.Now())
 }
 
-// parseToken reads "<id>.<attempt>".
+// formatToken makes the end of a reply subject.
+func formatToken(id uint64, attempt int) string {
+	return strconv.FormatUint(id, tokenBase) + "." + strconv.Itoa(attempt)
+}
+
+// parseToken reads what formatToken wrote.
 func parseToken(token string) (id uint64, attempt int, ok bool) {
 	first, second, ok := strings.Cut(token, ".")
 	if !ok {

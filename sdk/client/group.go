@@ -194,16 +194,15 @@ func (g *Group) Query(ctx context.Context, query []byte, options QueryOptions) (
 		if err == nil || !transient(err) {
 			return r, err
 		}
-		if ctx.Err() != nil {
-			return Result{}, fmt.Errorf("client: the query was not answered: %w (attempt %d: %w)", context.Cause(ctx), attempt, err)
-		}
 		if options.Host == "" {
 			g.route.forget(target)
 		}
-		if attempt == 1 && target != "" && errors.Is(err, ErrNoHosts) {
-			continue
+		if attempt > 1 || target == "" || !errors.Is(err, ErrNoHosts) {
+			pause(ctx, config.backoff(attempt))
 		}
-		pause(ctx, config.backoff(attempt))
+		if ctx.Err() != nil {
+			return Result{}, fmt.Errorf("client: the query was not answered: %w (attempt %d: %w)", context.Cause(ctx), attempt, err)
+		}
 	}
 }
 

@@ -22,13 +22,22 @@ type eventCursor struct {
 // JetStream stream recognises it when another leader publishes it again:
 // "<group>-<group ID>-<index>-<ordinal>". The ordinal is the event's place among those of its index,
 // counted over consecutive calls; so the events of an entry have to be published in their order,
-// all of them, by one goroutine.
+// all of them, by one goroutine, and after an error again from the first.
 //
 // # Errors
 //
 // ErrBadName for a suffix that cannot end a subject, ErrTooLarge, or that the connection is down.
 func (t *Transport) Publish(group host.GroupRef, index consensus.Index, event host.Event) error {
-	ordinal := t.nextOrdinal(group, index)
+	err := t.publish(group, index, t.nextOrdinal(group, index), event)
+	if err != nil {
+		t.mu.Lock()
+		delete(t.events, group.ID)
+		t.mu.Unlock()
+	}
+	return err
+}
+
+func (t *Transport) publish(group host.GroupRef, index consensus.Index, ordinal int, event host.Event) error {
 	if err := checkSuffix(event.Suffix); err != nil {
 		return err
 	}

@@ -3,7 +3,6 @@ package nats
 import (
 	"fmt"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/groutlabs/grout/sdk/api"
 )
@@ -76,17 +75,17 @@ func parseRaftSubject(subject string) (raftAddress, bool) {
 // checkSuffix returns ErrBadName unless suffix can end the subject of an event: tokens with dots
 // between them, without wildcards, spaces or control characters, 256 bytes at most.
 func checkSuffix(suffix string) error {
-	if suffix == "" || len(suffix) > maxSuffixBytes || !utf8.ValidString(suffix) {
-		return fmt.Errorf("%w: event suffix of %d bytes: 1 to %d bytes of UTF-8 are allowed", ErrBadName, len(suffix), maxSuffixBytes)
+	if suffix == "" || len(suffix) > maxSuffixBytes {
+		return fmt.Errorf("%w: event suffix of %d bytes: 1 to %d are allowed", ErrBadName, len(suffix), maxSuffixBytes)
 	}
 	for token := range strings.SplitSeq(suffix, ".") {
 		if token == "" {
 			return fmt.Errorf("%w: event suffix %q has an empty token", ErrBadName, suffix)
 		}
 	}
-	for _, r := range suffix {
-		if r <= ' ' || r == 0x7f || r == '*' || r == '>' {
-			return fmt.Errorf("%w: event suffix %q contains %q: no wildcards, spaces or control characters", ErrBadName, suffix, r)
+	for i := range len(suffix) {
+		if b := suffix[i]; b <= ' ' || b == 0x7f || b == '*' || b == '>' {
+			return fmt.Errorf("%w: event suffix %q contains %q: no wildcards, spaces or control characters", ErrBadName, suffix, b)
 		}
 	}
 	return nil

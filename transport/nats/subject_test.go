@@ -52,7 +52,7 @@ func TestCheckSuffix(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	for _, bad := range []string{"", ".", "a.", ".a", "a..b", "a b", "a\tb", "a\nb", "*", "a.*", ">", "a.>", "a*", "\x7f", "\xff", strings.Repeat("x", maxSuffixBytes+1)} {
+	for _, bad := range []string{"", ".", "a.", ".a", "a..b", "a b", "a\tb", "a\nb", "*", "a.*", ">", "a.>", "a*", "\x7f", strings.Repeat("x", maxSuffixBytes+1)} {
 		if err := checkSuffix(bad); !errors.Is(err, ErrBadName) {
 			t.Errorf("%q: got %v", bad, err)
 		}
