@@ -89,6 +89,9 @@ func New(cfg Config, restored Restored) (*Core, error) {
 func (c *Core) restore(restored Restored) error {
 	entries := restored.Entries
 	if meta := restored.Snapshot; meta != nil {
+		if err := meta.Configuration.valid(); err != nil || meta.Anchor.Term > c.hard.Term {
+			return fmt.Errorf("%w: snapshot at %s in term %d (configuration: %v)", ErrBadState, meta.Anchor, c.hard.Term, err)
+		}
 		c.snapshot = meta
 		c.configs = []placedConfiguration{{meta.ConfigurationIndex, meta.Configuration}}
 		c.log.base = meta.Anchor
@@ -110,9 +113,9 @@ func (c *Core) restore(restored Restored) error {
 		}
 	}
 	c.log.append(entries...)
-	if c.log.lastIndex() < c.log.commit {
-		return fmt.Errorf("%w: the log ends at %d, before the snapshot at %d",
-			ErrBadState, c.log.lastIndex(), c.log.commit)
+	if c.snapshot != nil && !c.log.matches(c.snapshot.Anchor) {
+		return fmt.Errorf("%w: the log from %s to %s does not hold the snapshot's anchor %s",
+			ErrBadState, c.log.base, c.log.last(), c.snapshot.Anchor)
 	}
 	c.log.stable, c.log.unwritten = c.log.lastIndex(), c.log.lastIndex()+1
 	return nil
@@ -210,6 +213,7 @@ func (c *Core) Tick() {
 	if c.electionElapsed >= c.electionTimeout {
 		c.electionElapsed = 0
 		c.electionTimeout = c.randomTimeout()
+		c.leader = NoMember // those that cannot stand must not refuse others for its sake
 		if c.promotable() {
 			c.startElection(true, false)
 		}

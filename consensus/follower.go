@@ -6,6 +6,9 @@ func (c *Core) handleAppendEntries(from MemberID, m *AppendEntries) error {
 	if follows, err := c.followLeader(from, m.Leader); !follows {
 		return err
 	}
+	if err := contiguous(m.PrevLogPosition, m.Entries, c.hard.Term); err != nil {
+		return err
+	}
 	c.leaderRound = max(c.leaderRound, m.Round)
 	prev, entries, err := c.skipCommitted(m.PrevLogPosition, m.Entries)
 	if err != nil {
@@ -17,12 +20,23 @@ func (c *Core) handleAppendEntries(from MemberID, m *AppendEntries) error {
 		})
 		return nil
 	}
-	if err := c.acceptEntries(prev, entries); err != nil {
+	if err := c.acceptEntries(entries); err != nil {
 		return err
 	}
 	c.verified = max(c.verified, prev.Index+Index(len(entries)))
 	c.log.commit = max(c.log.commit, min(m.LeaderCommit, c.verified))
 	c.acknowledge(len(m.Entries) > 0 && c.verified <= c.log.stable)
+	return nil
+}
+
+// contiguous tests that a log of term can hold entries right after prev.
+func contiguous(prev Cursor, entries []LogEntry, term Term) error {
+	for _, e := range entries {
+		if e.Index != prev.Index+1 || e.Term < prev.Term || e.Term > term {
+			return fmt.Errorf("%w: entry %s cannot follow %s in term %d", ErrInvariant, e, prev, term)
+		}
+		prev = e.Position()
+	}
 	return nil
 }
 
@@ -59,13 +73,10 @@ func (c *Core) skipCommitted(prev Cursor, entries []LogEntry) (Cursor, []LogEntr
 	return Cursor{Term: term, Index: c.log.commit}, entries[skip:], nil
 }
 
-// acceptEntries stores the entries that follow prev. Those already there stay; from the first
+// acceptEntries stores entries that follow a position which matches. Those already there stay; from the first
 // conflict on, the leader's replace ours.
-func (c *Core) acceptEntries(prev Cursor, entries []LogEntry) error {
+func (c *Core) acceptEntries(entries []LogEntry) error {
 	for i, e := range entries {
-		if e.Index != prev.Index+1+Index(i) || e.Term > c.hard.Term {
-			return fmt.Errorf("%w: entry %s cannot follow %s in term %d", ErrInvariant, e, prev, c.hard.Term)
-		}
 		term, held := c.log.term(e.Index)
 		if held && term == e.Term {
 			continue

@@ -1,15 +1,21 @@
 package consensus
 
+import "fmt"
+
 // Propose appends commands, in their order, and returns the cursor of the first and the index of the
 // last. They are replicated at the next Ready. All of them are appended or none.
 //
 // # Errors
 //
 // ErrNotLeader, ErrTransferring, and ErrBusy when too many bytes are uncommitted: nothing was
-// appended, and the caller may try again.
+// appended, and the caller may try again. ErrBadConfiguration for EntryConfiguration, which only
+// ChangeMembership may append.
 func (c *Core) Propose(kind EntryKind, payloads ...[]byte) (first Cursor, last Index, err error) {
 	if c.role != Leader {
 		return Cursor{}, 0, ErrNotLeader
+	}
+	if kind == EntryConfiguration {
+		return Cursor{}, 0, fmt.Errorf("%w: change the membership with ChangeMembership", ErrBadConfiguration)
 	}
 	if c.transferee != NoMember {
 		return Cursor{}, 0, ErrTransferring
@@ -203,9 +209,10 @@ func (c *Core) advanceCommit() {
 
 func (c *Core) commitTo(index Index) {
 	for _, e := range c.log.slice(c.log.commit+1, index, int(^uint(0)>>1)) {
-		c.uncommitted -= len(e.Payload)
+		if e.Term == c.hard.Term { // predecessors' entries were never counted
+			c.uncommitted -= len(e.Payload)
+		}
 	}
-	c.uncommitted = max(c.uncommitted, 0)
 	c.log.commit = index
 	c.configurationCommitted()
 	c.releaseReads()

@@ -42,7 +42,6 @@ type effects struct {
 	restore     bool
 	reads       []Read
 	offer       *StateSyncOffer
-	offered     Cursor
 }
 
 // heldMessage leaves when the write seq is durable.

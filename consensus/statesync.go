@@ -11,7 +11,7 @@ func (c *Core) handleStateSyncOffer(from MemberID, m *StateSyncOffer) error {
 	c.leaderRound = max(c.leaderRound, m.Round)
 	anchor := m.Snapshot.Anchor
 	switch {
-	case anchor.Index > m.LeaderCommit || m.Snapshot.Configuration.valid() != nil:
+	case anchor.Index > m.LeaderCommit || anchor.Term > m.Term || m.Snapshot.Configuration.valid() != nil:
 		return nil // no leader makes such an offer
 	case anchor.Index <= c.log.commit:
 		c.acknowledge(true) // what we hold is newer (M11): say so
