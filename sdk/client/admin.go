@@ -123,6 +123,9 @@ func (a *Admin) Snapshot(ctx context.Context, group string) error {
 // Status asks every host and returns the answers in the order of the hosts' names. It waits until no
 // other has come for 300 ms, because nobody knows how many hosts there are. Without any it returns ErrNoHosts.
 func (a *Admin) Status(ctx context.Context) ([]api.HostStatus, error) {
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("client: the hosts were not asked for their status: %w", context.Cause(ctx))
+	}
 	conn := a.client.conn
 	sub, err := conn.SubscribeSync(conn.NewInbox())
 	if err != nil {

@@ -122,11 +122,25 @@ type fakeHost struct {
 	describe func(string) ([]api.GroupInfo, error)
 	piece    func(host.BlobRequest) ([]byte, int64, error)
 	name     string
+	// inline answers in the caller's goroutine.
+	inline bool
 }
 
-func (f *fakeHost) Execute(r host.CommandRequest, reply func(host.Reply)) { go f.execute(r, reply) }
+func (f *fakeHost) Execute(r host.CommandRequest, reply func(host.Reply)) {
+	if f.inline {
+		f.execute(r, reply)
+		return
+	}
+	go f.execute(r, reply)
+}
 
-func (f *fakeHost) Query(r host.QueryRequest, reply func(host.Reply)) { go f.query(r, reply) }
+func (f *fakeHost) Query(r host.QueryRequest, reply func(host.Reply)) {
+	if f.inline {
+		f.query(r, reply)
+		return
+	}
+	go f.query(r, reply)
+}
 
 func (f *fakeHost) Upload(_ context.Context, p host.UploadPiece) (api.UploadReply, error) {
 	return f.upload(p)
