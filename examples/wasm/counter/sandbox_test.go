@@ -25,7 +25,7 @@ func TestSandboxEqualsNative(t *testing.T) {
 			return strconv.Itoa(random.IntN(1000) - 500)
 		},
 		Query: func(random *rand.Rand) string { return []string{"", "", "", "?"}[random.IntN(4)] },
-		Steps: 5_000,
+		Steps: 4_000,
 	})
 }
 

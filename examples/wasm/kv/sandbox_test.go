@@ -52,7 +52,7 @@ func randomQuery(random *rand.Rand) string {
 // TestSandboxEqualsNative shows that random commands and queries have the same outcomes in the sandbox.
 func TestSandboxEqualsNative(t *testing.T) {
 	twin.Compare(t, twin.Plan{
-		New: func() sdk.Machine { return &kv{} }, Command: randomCommand, Query: randomQuery, Steps: 10_000,
+		New: func() sdk.Machine { return &kv{} }, Command: randomCommand, Query: randomQuery, Steps: 3_000,
 	})
 }
 

@@ -35,7 +35,7 @@ func TestSandboxEqualsNative(t *testing.T) {
 			}
 			return ""
 		},
-		Steps: 4_000,
+		Steps: 2_000,
 	})
 }
 

@@ -28,7 +28,7 @@ func TestSandboxEqualsNative(t *testing.T) {
 			return verbs[at]
 		}
 	}
-	twin.Compare(t, twin.Plan{New: func() sdk.Machine { return &probe{} }, Command: request, Query: request, Steps: 1_500})
+	twin.Compare(t, twin.Plan{New: func() sdk.Machine { return &probe{} }, Command: request, Query: request, Steps: 800})
 }
 
 // session applies commands at ascending indices.
