@@ -21,6 +21,9 @@ type Config struct {
 	Peers []string
 	// Dir is the host's data folder. It belongs to this host alone.
 	Dir string
+	// CompileCache keeps compiled modules across starts; Dir/compiled when empty. Hosts of one machine
+	// may share it. Whoever can write to it can run code in this process.
+	CompileCache string
 	// NATS says how to reach the server; Host, Version, Log and Incarnation are filled in.
 	NATS nats.Config
 	// Timing is host.DefaultTiming when zero.
@@ -60,7 +63,10 @@ func (n *Node) start(ctx context.Context, cfg Config) error {
 	if n.store, err = durable.Open(durable.Config{Dir: filepath.Join(cfg.Dir, "log")}); err != nil {
 		return err
 	}
-	if n.runtime, err = wasmsm.NewRuntime(wasmsm.Config{CacheDir: filepath.Join(cfg.Dir, "compiled")}); err != nil {
+	if cfg.CompileCache == "" {
+		cfg.CompileCache = filepath.Join(cfg.Dir, "compiled")
+	}
+	if n.runtime, err = wasmsm.NewRuntime(wasmsm.Config{CacheDir: cfg.CompileCache}); err != nil {
 		return err
 	}
 	if err := n.connect(&cfg); err != nil {

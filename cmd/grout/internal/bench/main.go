@@ -1,0 +1,327 @@
+// Command bench measures Grout on this machine: three durable hosts in this process, clients over
+// NATS, the kv example as the machine. It prints one Markdown table, with the floors that no system
+// over NATS and a disk can pass, taken in the same run.
+//
+// It always exits 0 when it could measure: the figures are for reading, not for passing.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+	"github.com/nats-io/nats-server/v2/server"
+	natsgo "github.com/nats-io/nats.go"
+
+	"github.com/groutlabs/grout/cmd/grout/internal/node"
+	"github.com/groutlabs/grout/cmd/grout/internal/project"
+	"github.com/groutlabs/grout/sdk/api"
+	"github.com/groutlabs/grout/sdk/client"
+	"github.com/groutlabs/grout/transport/nats"
+)
+
+var (
+	duration = flag.Duration("time", 5*time.Second, "how long each row is measured")
+	warmup   = flag.Duration("warmup", time.Second, "how long each row runs before it is measured")
+	clients  = []int{1, 16, 64, 256}
+)
+
+func main() {
+	flag.Parse()
+	dir, err := os.MkdirTemp("", "grout-bench-")
+	if err == nil {
+		err = run(dir)
+	}
+	if removeErr := os.RemoveAll(dir); err == nil {
+		err = removeErr
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// row is one line of the table.
+type row struct {
+	name    string
+	clients int
+	rate    float64
+	latency *hdrhistogram.Histogram
+}
+
+func (r row) print() {
+	at := func(q float64) time.Duration { return time.Duration(r.latency.ValueAtQuantile(q)).Round(time.Microsecond) }
+	fmt.Printf("| %-34s | %4d | %9.0f | %10s | %10s |\n", r.name, r.clients, r.rate, at(50), at(99))
+}
+
+func run(dir string) error {
+	fmt.Printf("%s, %d cores, %s a row, 128-byte commands, three hosts in one process, fsync before every answer\n\n",
+		runtime.Version(), runtime.NumCPU(), *duration)
+	fmt.Println("| what | clients | ops/s | p50 | p99 |")
+	fmt.Println("|---|---|---|---|---|")
+	ns, err := startServer()
+	if err != nil {
+		return err
+	}
+	defer ns.Shutdown()
+	if err := benchEcho(ns.ClientURL()); err != nil {
+		return err
+	}
+	if err := benchDisk(dir); err != nil {
+		return err
+	}
+	nodes, err := startNodes(dir, ns.ClientURL())
+	defer func() {
+		for _, n := range nodes {
+			if err := n.Close(); err != nil {
+				fmt.Fprintln(os.Stderr, "bench: closing:", err)
+			}
+		}
+	}()
+	if err != nil {
+		return err
+	}
+	return benchGrout(dir, ns.ClientURL())
+}
+
+func startServer() (*server.Server, error) {
+	ns, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: -1, NoLog: true, NoSigs: true})
+	if err != nil {
+		return nil, err
+	}
+	ns.Start()
+	if !ns.ReadyForConnections(10 * time.Second) {
+		return nil, fmt.Errorf("the NATS server does not start")
+	}
+	return ns, nil
+}
+
+func startNodes(dir, url string) ([]*node.Node, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	names := []string{"a", "b", "c"}
+	nodes := make([]*node.Node, len(names))
+	errs := make([]error, len(names))
+	var group sync.WaitGroup
+	for i, name := range names {
+		group.Go(func() {
+			nodes[i], errs[i] = node.Start(ctx, node.Config{
+				Name: name, Peers: names, Dir: filepath.Join(dir, name), Version: "0.0.0",
+				CompileCache: filepath.Join(dir, "compiled"), NATS: nats.Config{URL: url},
+				Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
+			})
+		})
+	}
+	group.Wait()
+	started := nodes[:0]
+	for i := range nodes {
+		if nodes[i] != nil {
+			started = append(started, nodes[i])
+		}
+		if errs[i] != nil {
+			return started, errs[i]
+		}
+	}
+	return started, nil
+}
+
+// benchEcho measures a bare NATS request and reply.
+func benchEcho(url string) error {
+	conn, err := natsgo.Connect(url)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if _, err := conn.Subscribe("echo", func(m *natsgo.Msg) {
+		if err := m.Respond(m.Data); err != nil {
+			fmt.Fprintln(os.Stderr, "bench: echo:", err)
+		}
+	}); err != nil {
+		return err
+	}
+	payload := []byte(strings.Repeat("x", 128))
+	for _, n := range clients {
+		conns, err := connect(url, n)
+		if err != nil {
+			return err
+		}
+		r, err := measure("bare NATS request/reply", n, func(worker, _ int) error {
+			_, err := conns[worker%len(conns)].Request("echo", payload, 10*time.Second)
+			return err
+		})
+		for _, c := range conns {
+			c.Close()
+		}
+		if err != nil {
+			return err
+		}
+		r.print()
+	}
+	return nil
+}
+
+// connect opens a few connections for many clients, as an application would.
+func connect(url string, n int) ([]*natsgo.Conn, error) {
+	var conns []*natsgo.Conn
+	for range min(n, maxConnections) {
+		c, err := natsgo.Connect(url)
+		if err != nil {
+			return nil, err
+		}
+		conns = append(conns, c)
+	}
+	return conns, nil
+}
+
+const maxConnections = 8
+
+// benchDisk measures appends of 128 bytes to one file with one sync for all that wait.
+func benchDisk(dir string) error {
+	for _, n := range clients {
+		log, err := newSharedLog(filepath.Join(dir, fmt.Sprintf("floor-%d", n)))
+		if err != nil {
+			return err
+		}
+		payload := []byte(strings.Repeat("x", 128))
+		r, err := measure("bare append + fsync, group commit", n, func(int, int) error { return log.append(payload) })
+		if err := log.close(); err != nil {
+			return err
+		}
+		if err != nil {
+			return err
+		}
+		r.print()
+	}
+	return nil
+}
+
+func benchGrout(dir, url string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
+	defer cancel()
+	if err := deployKV(ctx, dir, url); err != nil {
+		return err
+	}
+	value := strings.Repeat("v", 100)
+	write := func(g *client.Group, worker, i int) error {
+		_, err := g.Execute(ctx, fmt.Appendf(nil, "put k%04d-%06d %s", worker, i%1000, value))
+		return err
+	}
+	read := func(g *client.Group, worker, i int) error {
+		_, err := g.Query(ctx, fmt.Appendf(nil, "get k%04d-%06d", worker%4, i%1000), client.QueryOptions{})
+		return refusedIsFine(err)
+	}
+	stale := func(g *client.Group, worker, i int) error {
+		_, err := g.Query(ctx, fmt.Appendf(nil, "get k%04d-%06d", worker%4, i%1000), client.QueryOptions{Consistency: client.Stale})
+		return refusedIsFine(err)
+	}
+	for _, load := range []struct {
+		name string
+		do   func(*client.Group, int, int) error
+	}{{"Grout write (kv put)", write}, {"Grout linearizable read (kv get)", read}, {"Grout stale read (kv get)", stale}} {
+		for _, n := range clients {
+			if err := benchLoad(url, load.name, n, load.do); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func deployKV(ctx context.Context, dir, url string) error {
+	c, err := client.Connect(client.Config{URL: url})
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	out := filepath.Join(dir, "kv.wasm")
+	if _, err := project.Build(ctx, project.BuildRequest{Dir: filepath.Join("examples", "wasm", "kv"), Out: out}); err != nil {
+		return err
+	}
+	module, err := os.ReadFile(out)
+	if err != nil {
+		return err
+	}
+	digest, err := c.Admin().Upload(ctx, module, func(int64, int64) {})
+	if err != nil {
+		return err
+	}
+	_, err = c.Admin().Deploy(ctx, api.DeployRequest{Group: "kv", Module: digest})
+	return err
+}
+
+func benchLoad(url, name string, n int, do func(*client.Group, int, int) error) error {
+	var groups []*client.Group
+	for range min(n, maxConnections) {
+		c, err := client.Connect(client.Config{URL: url})
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		groups = append(groups, c.Group("kv"))
+	}
+	r, err := measure(name, n, func(worker, i int) error { return do(groups[worker%len(groups)], worker, i) })
+	if err == nil {
+		r.print()
+	}
+	return err
+}
+
+// refusedIsFine passes over the refusal of a key that no write has set yet.
+func refusedIsFine(err error) error {
+	if _, refused := err.(*client.RefusedError); refused {
+		return nil
+	}
+	return err
+}
+
+// measure runs n closed-loop workers for the warm-up and the measured time.
+func measure(name string, n int, do func(worker, i int) error) (row, error) {
+	var measuring, stop atomic.Bool
+	histograms := make([]*hdrhistogram.Histogram, n)
+	errs := make([]error, n)
+	var group sync.WaitGroup
+	for worker := range n {
+		histograms[worker] = hdrhistogram.New(1, int64(time.Minute), 3)
+		group.Go(func() { errs[worker] = loop(&measuring, &stop, histograms[worker], worker, do) })
+	}
+	<-time.After(*warmup)
+	measuring.Store(true)
+	began := time.Now()
+	<-time.After(*duration)
+	elapsed := time.Since(began)
+	measuring.Store(false)
+	stop.Store(true)
+	group.Wait()
+	total := hdrhistogram.New(1, int64(time.Minute), 3)
+	for worker := range n {
+		if errs[worker] != nil {
+			return row{}, fmt.Errorf("%s: %w", name, errs[worker])
+		}
+		total.Merge(histograms[worker])
+	}
+	return row{name: name, clients: n, rate: float64(total.TotalCount()) / elapsed.Seconds(), latency: total}, nil
+}
+
+func loop(measuring, stop *atomic.Bool, latency *hdrhistogram.Histogram, worker int, do func(worker, i int) error) error {
+	for i := 0; !stop.Load(); i++ {
+		began := time.Now()
+		if err := do(worker, i); err != nil {
+			return err
+		}
+		if measuring.Load() {
+			if err := latency.RecordValue(int64(time.Since(began))); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
