@@ -1,0 +1,2 @@
+// Package tidy holds no code: its test is the law that every file of the repository follows.
+package tidy
