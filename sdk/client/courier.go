@@ -317,9 +317,11 @@ func parseToken(token string) (id uint64, attempt int, ok bool) {
 
 // answered reports whether err, as parseReply returned it, is a command's own end.
 func answered(err error) bool {
-	var refused *RefusedError
-	var trapped *TrappedError
-	return err == nil || errors.As(err, &refused) || errors.As(err, &trapped)
+	switch err.(type) {
+	case nil, *RefusedError, *TrappedError:
+		return true
+	}
+	return false
 }
 
 // failed decides what becomes of a command whose latest attempt had no result.

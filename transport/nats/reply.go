@@ -93,17 +93,23 @@ func replyMsg(to string, r *host.Reply) *natsgo.Msg {
 	return msg
 }
 
-// addPosition adds where the answer comes from.
+// addPosition adds where the answer comes from. All values share one allocation: this runs for every
+// reply.
 func addPosition(msg *natsgo.Msg, r *host.Reply) {
+	values := make([]string, 0, 4)
+	set := func(name, value string) {
+		values = append(values, value)
+		msg.Header[name] = values[len(values)-1 : len(values) : len(values)]
+	}
 	if r.Err == nil || r.Index != 0 {
-		msg.Header[api.HeaderIndex] = []string{strconv.FormatUint(uint64(r.Index), 10)}
-		msg.Header[api.HeaderTerm] = []string{strconv.FormatUint(uint64(r.Term), 10)}
+		set(api.HeaderIndex, strconv.FormatUint(uint64(r.Index), 10))
+		set(api.HeaderTerm, strconv.FormatUint(uint64(r.Term), 10))
 	}
 	if r.Leader != "" {
-		msg.Header[api.HeaderLeader] = []string{r.Leader}
+		set(api.HeaderLeader, r.Leader)
 	}
 	if r.Duplicate {
-		msg.Header[api.HeaderDuplicate] = []string{"true"}
+		set(api.HeaderDuplicate, "true")
 	}
 }
 
