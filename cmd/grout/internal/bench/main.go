@@ -59,7 +59,9 @@ type row struct {
 }
 
 func (r row) print() {
-	at := func(q float64) time.Duration { return time.Duration(r.latency.ValueAtQuantile(q)).Round(time.Microsecond) }
+	at := func(q float64) time.Duration {
+		return time.Duration(r.latency.ValueAtQuantile(q)).Round(time.Microsecond)
+	}
 	fmt.Printf("| %-34s | %4d | %9.0f | %10s | %10s |\n", r.name, r.clients, r.rate, at(50), at(99))
 }
 

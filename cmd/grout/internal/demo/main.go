@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/groutlabs/grout/cmd/grout/internal/embedded"
+	"github.com/groutlabs/grout/cmd/grout/internal/procs"
 	"github.com/groutlabs/grout/examples/wasm/wordcount/words"
 	"github.com/groutlabs/grout/sdk/client"
 )
@@ -59,7 +60,7 @@ func run(ctx context.Context, input string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, stop()) }()
-	c, err := client.Connect(client.Config{URL: h.url, AttemptTimeout: 500 * time.Millisecond})
+	c, err := client.Connect(client.Config{URL: h.URL, AttemptTimeout: 500 * time.Millisecond})
 	if err != nil {
 		return err
 	}
@@ -81,9 +82,9 @@ func run(ctx context.Context, input string) (err error) {
 func step(what string) { fmt.Fprintln(os.Stderr, "==", what) }
 
 // startCluster builds everything and starts the server and the hosts. stop ends them.
-func startCluster(ctx context.Context, dir string) (h *hosts, stop func() error, err error) {
+func startCluster(ctx context.Context, dir string) (h *procs.Hosts, stop func() error, err error) {
 	step("building grout")
-	binary, err := buildBinary(ctx, dir)
+	binary, err := procs.Build(ctx, dir, "grout", procs.Grout)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -92,14 +93,14 @@ func startCluster(ctx context.Context, dir string) (h *hosts, stop func() error,
 	if err != nil {
 		return nil, nil, err
 	}
-	h = &hosts{binary: binary, dir: dir, url: server.URL(), names: []string{"h1", "h2", "h3"}, running: map[string]*process{}}
+	h = &procs.Hosts{Binary: binary, Dir: dir, URL: server.URL(), Names: []string{"h1", "h2", "h3"}}
 	stop = func() error {
-		err := h.stop()
+		err := h.Stop()
 		server.Close()
 		return err
 	}
-	for _, name := range h.names {
-		if err := h.start(name); err != nil {
+	for _, name := range h.Names {
+		if err := h.Start(name); err != nil {
 			return nil, nil, errors.Join(err, stop())
 		}
 	}
@@ -110,24 +111,24 @@ func startCluster(ctx context.Context, dir string) (h *hosts, stop func() error,
 }
 
 // buildAndDeploy compiles the example machines and deploys wordcount, all through the CLI.
-func buildAndDeploy(ctx context.Context, h *hosts) error {
+func buildAndDeploy(ctx context.Context, h *procs.Hosts) error {
 	step("building the example machines")
 	for _, name := range []string{"counter", "kv", groupName} {
-		out := filepath.Join(h.dir, name+".wasm")
-		if _, err := h.cli(ctx, "build", filepath.Join("examples", "wasm", name), "-o", out); err != nil {
+		out := filepath.Join(h.Dir, name+".wasm")
+		if _, err := h.CLI(ctx, "build", filepath.Join("examples", "wasm", name), "-o", out); err != nil {
 			return err
 		}
 	}
 	step("deploying wordcount on three hosts")
-	_, err := h.cli(ctx, "deploy", groupName, filepath.Join(h.dir, groupName+".wasm"), "--replicas", "3")
+	_, err := h.CLI(ctx, "deploy", groupName, filepath.Join(h.Dir, groupName+".wasm"), "--replicas", "3")
 	return err
 }
 
 // killLeader kills the host that leads the group, waits until another leads, and restarts it.
-func killLeader(ctx context.Context, h *hosts, c *client.Client) error {
+func killLeader(ctx context.Context, h *procs.Hosts, c *client.Client) error {
 	leader := c.Group(groupName).Leader()
 	step("killing " + leader + ", which leads, with SIGKILL")
-	if err := h.kill(leader); err != nil {
+	if err := h.Kill(leader); err != nil {
 		return err
 	}
 	began := time.Now()
@@ -136,7 +137,7 @@ func killLeader(ctx context.Context, h *hosts, c *client.Client) error {
 		return fmt.Errorf("querying after the kill: %w", err)
 	}
 	step(fmt.Sprintf("%s leads and answers %.1f s later; restarting %s", result.Leader, time.Since(began).Seconds(), leader))
-	return h.start(leader)
+	return h.Start(leader)
 }
 
 // totals is the machine's summary.

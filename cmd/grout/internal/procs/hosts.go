@@ -1,4 +1,4 @@
-package main
+package procs
 
 import (
 	"bytes"
@@ -13,10 +13,11 @@ import (
 	"syscall"
 )
 
-// hosts are `grout serve` processes, one for each host, so that killing one is what it is anywhere.
-type hosts struct {
-	binary, dir, url string
-	names            []string
+// Hosts are `grout serve` processes, one for each name, so that killing one is what it is anywhere.
+type Hosts struct {
+	// Binary is the CLI, Dir holds a data folder for each host, URL is the NATS server's.
+	Binary, Dir, URL string
+	Names            []string
 	mu               sync.Mutex
 	running          map[string]*process
 }
@@ -29,11 +30,11 @@ type process struct {
 	ended chan struct{}
 }
 
-// start runs a host. It is ready when the cluster answers, which is asked elsewhere.
-func (h *hosts) start(name string) error {
+// Start runs a host and returns at once: it is ready when the cluster answers.
+func (h *Hosts) Start(name string) error {
 	p := &process{ended: make(chan struct{})}
-	p.command = exec.Command(h.binary, "serve", "--name", name, "--peers", strings.Join(h.names, ","),
-		"--data", filepath.Join(h.dir, name), "--nats-url", h.url, "--log-level", "warn")
+	p.command = exec.Command(h.Binary, "serve", "--name", name, "--peers", strings.Join(h.Names, ","),
+		"--data", filepath.Join(h.Dir, name), "--nats-url", h.URL, "--log-level", "warn")
 	p.command.Stdout, p.command.Stderr = &p.output, &p.output
 	if err := p.command.Start(); err != nil {
 		return fmt.Errorf("starting host %s: %w", name, err)
@@ -45,12 +46,15 @@ func (h *hosts) start(name string) error {
 	}()
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if h.running == nil {
+		h.running = map[string]*process{}
+	}
 	h.running[name] = p
 	return nil
 }
 
-// kill ends a host with SIGKILL and waits until it is gone.
-func (h *hosts) kill(name string) error {
+// Kill ends a host with SIGKILL and waits until it is gone.
+func (h *Hosts) Kill(name string) error {
 	h.mu.Lock()
 	p := h.running[name]
 	delete(h.running, name)
@@ -65,8 +69,8 @@ func (h *hosts) kill(name string) error {
 	return nil
 }
 
-// stop ends every host in an orderly way.
-func (h *hosts) stop() error {
+// Stop ends every host in an orderly way. One that had ended by itself is an error.
+func (h *Hosts) Stop() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	var errs []error
@@ -85,9 +89,9 @@ func (h *hosts) stop() error {
 	return errors.Join(errs...)
 }
 
-// cli runs a verb of the CLI against the demo's server.
-func (h *hosts) cli(ctx context.Context, args ...string) (string, error) {
-	command := exec.CommandContext(ctx, h.binary, append([]string{"--server", h.url, "--timeout", "60s"}, args...)...)
+// CLI runs a verb of the CLI against the hosts' server and returns what it prints.
+func (h *Hosts) CLI(ctx context.Context, args ...string) (string, error) {
+	command := exec.CommandContext(ctx, h.Binary, append([]string{"--server", h.URL, "--timeout", "60s"}, args...)...)
 	var stderr bytes.Buffer
 	command.Stderr = &stderr
 	out, err := command.Output()
@@ -121,13 +125,19 @@ func (b *lockedBuffer) String() string {
 	return string(b.data)
 }
 
-// buildBinary compiles the CLI as a user would.
-func buildBinary(ctx context.Context, dir string) (string, error) {
-	binary := filepath.Join(dir, "grout")
-	command := exec.CommandContext(ctx, "go", "build", "-o", binary, "./cmd/grout")
+// Build compiles a command of this module, or of one that it depends on, into dir.
+func Build(ctx context.Context, dir, name, importPath string) (string, error) {
+	binary := filepath.Join(dir, name)
+	command := exec.CommandContext(ctx, "go", "build", "-o", binary, importPath)
 	command.Stderr = os.Stderr
 	if err := command.Run(); err != nil {
-		return "", fmt.Errorf("building grout: %w (run this in the repository's folder)", err)
+		return "", fmt.Errorf("building %s: %w (run this in the repository)", importPath, err)
 	}
 	return binary, nil
 }
+
+// The import paths that Build is for.
+const (
+	Grout      = "github.com/groutlabs/grout/cmd/grout"
+	NATSServer = "github.com/nats-io/nats-server/v2"
+)

@@ -1,0 +1,69 @@
+# What Grout needs to build, run and test is Go (the version in go.mod) and make. `make check` also
+# fetches staticcheck through the Go module proxy.
+
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+COMPARE     := consensus/durable/compare
+VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+TIME        ?= 60s
+SEEDS       ?= 100000
+
+.PHONY: run test check build install bench bench-log profile chaos sim fuzz clean fmt
+
+# The demonstration: three hosts, a killed leader, the right answer. INPUT=file for another text.
+run:
+	go run ./cmd/grout/internal/demo -input "$(INPUT)"
+
+# Everything under the gate.
+test:
+	go test -timeout 20m ./...
+
+# The local gate: a red one does not land.
+check:
+	@test -z "$$(gofmt -l .)" || { echo "gofmt: these files are not formatted:"; gofmt -l .; exit 1; }
+	go vet ./...
+	cd $(COMPARE) && go vet ./...
+	go run $(STATICCHECK) ./...
+	go mod tidy -diff
+	go test -race -timeout 40m ./...
+	@test -z "$$(git status --porcelain)" || { echo "the tree is not clean:"; git status --short; exit 1; }
+
+build:
+	go build -ldflags "-X main.version=$(VERSION)" -o bin/grout ./cmd/grout
+
+install:
+	go install -ldflags "-X main.version=$(VERSION)" ./cmd/grout
+
+# One table for the whole path, beside the floors of NATS and the disk.
+bench:
+	go run ./cmd/grout/internal/bench
+
+# The durable log against others, a module of its own.
+bench-log:
+	cd $(COMPARE) && go run .
+
+# CPU and heap profiles of the hot parts, in profiles/.
+profile:
+	mkdir -p profiles
+	go run ./cmd/grout/internal/bench -cpuprofile profiles/cpu.out -memprofile profiles/heap.out
+
+# Hosts killed under load for TIME, every answer checked.
+chaos:
+	go test -count 1 -timeout 0 -v -run TestKills ./cmd/grout/internal/chaos -chaos $(TIME)
+
+# Random faults against the consensus core, SEEDS of them.
+sim:
+	go test -count 1 -timeout 0 -run TestRandomFaults ./consensus -seeds $(SEEDS)
+
+# Every fuzz test for TIME.
+fuzz:
+	@set -e; for package in $$(go list ./...); do \
+		for name in $$(go test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
+			echo "$$package $$name"; go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(TIME) $$package; \
+		done; \
+	done
+
+fmt:
+	gofmt -w .
+
+clean:
+	rm -rf bin profiles
