@@ -51,13 +51,16 @@ func TestUncommittedBytesOfPredecessors(t *testing.T) {
 		Entries:   []LogEntry{{Term: 1, Index: 1, Kind: EntryCommand, Payload: make([]byte, 1000)}},
 	}
 	c.start(n)
-	for n.core.Role() != Leader {
+	for range 100 {
 		n.core.Tick()
 		c.settle(n)
 		for len(c.network) > 0 && n.core.Role() != Leader {
 			c.deliver(0)
 			c.settle(c.nodes[2])
 			c.settle(n)
+		}
+		if n.core.Role() == Leader {
+			break
 		}
 	}
 	if err := c.propose(1, string(make([]byte, 100))); err != nil {
@@ -147,7 +150,7 @@ func TestPersistedIgnoresOthers(t *testing.T) {
 	c := newCluster(1)
 	n := c.nodes[1]
 	n.slowDisk = true
-	for n.core.Role() != Candidate {
+	for range 2 * n.config.ElectionTicks {
 		n.core.Tick()
 	}
 	c.turn(n)
@@ -234,7 +237,21 @@ func TestInstallRefuses(t *testing.T) {
 		t.Errorf("at the commit index: %v %v", wanted, err)
 	}
 	c.elect(1)
-	meta.Anchor = Cursor{Term: 1, Index: 5}
+	c.stabilize()
+	if err := c.propose(1, "a", "b"); err != nil {
+		t.Fatal(err)
+	}
+	c.stabilize()
+	c.crash(n)
+	c.elect(1)
+	c.stabilize()
+	n.core.becomeFollower(n.core.hard.Term, NoMember)
+	meta.Anchor = Cursor{Term: 1, Index: 2}
+	if wanted, err := n.core.Install(meta); wanted || err != nil || n.core.log.base.Index != 0 {
+		t.Errorf("below the commit index %d: %v %v", n.core.Commit(), wanted, err)
+	}
+	c.elect(1)
+	meta.Anchor = Cursor{Term: 1, Index: 9}
 	if wanted, err := n.core.Install(meta); wanted || err != nil {
 		t.Errorf("by a leader: %v %v", wanted, err)
 	}

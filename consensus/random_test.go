@@ -110,9 +110,11 @@ func (w *world) step() {
 		w.crash(n)
 	case p < 982:
 		n.slowDisk = !n.slowDisk
-	case p < 990:
+	case p < 987:
 		w.cut[[2]MemberID{n.id, w.any().id}] = w.rng.IntN(2) == 0
-	case p < 993:
+	case p < 991:
+		w.isolate(n)
+	case p < 994:
 		clear(w.cut)
 	case p < 997:
 		w.change(n)
@@ -120,6 +122,13 @@ func (w *world) step() {
 		_ = n.core.TransferLeadership(w.any().id) // refused unless n leads: both are fine here
 	}
 	w.checkMember(n)
+}
+
+// isolate cuts a member from all others: as a leader, it does not know that it has been replaced.
+func (w *world) isolate(n *node) {
+	for _, id := range w.ids {
+		w.cut[[2]MemberID{n.id, id}], w.cut[[2]MemberID{id, n.id}] = true, true
+	}
 }
 
 func (w *world) moveMessage() {
