@@ -43,6 +43,14 @@
 // the entry's index, and there are no files, sockets or environment. Goroutines work, but they run
 // only while a call is under way.
 //
+// # Garbage
+//
+// The guest collects garbage between commands, when its heap has doubled, and not inside queries, whose
+// effects are undone anyway. A collection stops the machine for a time that grows with the number of
+// pointers it holds, so a machine with very many objects does well to hold few and large ones.
+// Whatever a command leaves untouched costs its snapshot nothing: prefer changing a value in place to
+// building it anew.
+//
 // # Ownership of bytes
 //
 // The bytes of a command, query or init argument are valid only during the call: the next call

@@ -94,3 +94,15 @@ func TestBuildEndsWithItsContext(t *testing.T) {
 		t.Fatalf("Build left %v", modules)
 	}
 }
+
+// TestBuildTakesAnExample shows that a folder inside a larger module builds as well as a project does.
+func TestBuildTakesAnExample(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "counter.wasm")
+	result, err := Build(context.Background(), BuildRequest{Dir: "../../../../examples/wasm/counter", Out: out})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(out); err != nil || info.Size() != result.Bytes || result.Bytes == 0 {
+		t.Fatalf("%s has %v bytes, %v; the result says %d", out, info, err, result.Bytes)
+	}
+}
