@@ -1,7 +1,6 @@
 package prepare
 
 import (
-	"encoding/binary"
 	"fmt"
 	"unicode/utf8"
 )
@@ -140,14 +139,6 @@ func (r *reader) name(what string, limit int) string {
 		return ""
 	}
 	return string(b)
-}
-
-func (r *reader) u32le(what string) uint32 {
-	b := r.bytes(4, what)
-	if b == nil {
-		return 0
-	}
-	return binary.LittleEndian.Uint32(b)
 }
 
 // window narrows the reader to the next n bytes and returns what restores it.
