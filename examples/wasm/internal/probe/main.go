@@ -19,6 +19,7 @@ type probe struct {
 	init    string
 	applied int
 	kept    []byte
+	none    map[string]int // never made
 }
 
 func init() { sdk.Register(&probe{}) }
@@ -98,6 +99,7 @@ func garbage(size string) ([]byte, error) {
 		waste = make([]byte, 1000)
 	}
 	runtime.ReadMemStats(&after)
+	runtime.KeepAlive(waste)
 	return strconv.AppendUint(nil, uint64(after.NumGC-before.NumGC), 10), err
 }
 
@@ -130,7 +132,7 @@ func (p *probe) fail(verb, rest string) ([]byte, error) {
 	case "nil":
 		none.applied++
 	case "map":
-		map[string]int(nil)[rest]++
+		p.none[rest]++
 	case "goexit":
 		runtime.Goexit()
 	case "deadlock":
