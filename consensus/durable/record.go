@@ -35,6 +35,8 @@ const (
 	entryHeader    = 1 + 8 + 8
 	groupKeyBytes  = 1 + 8
 	entryKeyBytes  = 1 + 8 + 8
+
+	batchValueBytes = recordOverhead + 8
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)

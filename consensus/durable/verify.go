@@ -1,6 +1,7 @@
 package durable
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -147,24 +148,24 @@ func scanEnd(err error) error {
 	return fmt.Errorf("durable: read a write-ahead log: %w", err)
 }
 
+// batchStart is how a batch begins whose first record is its number: the kind of the record, and key and value
+// with their lengths. (The library's own reader of batches trusts lengths and can panic.)
+var batchStart = []byte{byte(pebble.InternalKeyKindSet), 1, kindBatch, batchValueBytes}
+
 // batchNumber returns the number that Store.write put first into a batch.
 func batchNumber(content io.Reader) (uint64, error) {
 	data, err := io.ReadAll(content)
 	if err != nil {
 		return 0, err
 	}
-	if len(data) < batchrepr.HeaderLen {
+	if len(data) < batchrepr.HeaderLen+len(batchStart)+batchValueBytes {
 		return 0, fmt.Errorf("%w: %d bytes are no batch", errBadRecord, len(data))
 	}
-	first := batchrepr.Read(data)
-	kind, key, value, ok, err := first.Next()
-	if err != nil {
-		return 0, err
-	}
-	if !ok || kind != pebble.InternalKeyKindSet {
+	first := data[batchrepr.HeaderLen:]
+	if !bytes.HasPrefix(first, batchStart) {
 		return 0, fmt.Errorf("%w: the batch does not begin with its number", errBadRecord)
 	}
-	return decodeBatchNumber(key, value)
+	return decodeBatchNumber(batchKey, first[len(batchStart):][:batchValueBytes])
 }
 
 // cover returns the last batch of an unbroken run that begins in the tables (which hold everything up

@@ -52,7 +52,7 @@ func (b *bolt) append(group, n int) error {
 	b.next[group] += uint64(n)
 	return b.update(func(bucket *bbolt.Bucket) error {
 		for i := range n {
-			if err := bucket.Put(boltKey(group, first+uint64(i)), entryPayload); err != nil {
+			if err := bucket.Put(boltKey(group, first+uint64(i)), payload(first+uint64(i))); err != nil {
 				return err
 			}
 		}

@@ -43,8 +43,8 @@ func (b *bare) open(dir string, groups int) error {
 
 func (b *bare) append(group, n int) error {
 	data := make([]byte, 0, n*entryBytes)
-	for range n {
-		data = append(data, entryPayload...)
+	for i := range n {
+		data = append(data, payload(uint64(i))...)
 	}
 	if b.offsets[group]+int64(len(data)) > bareBytes {
 		b.offsets[group] = 0
@@ -94,9 +94,8 @@ func (g *grout) write(group int, w consensus.Write) error {
 func (g *grout) append(group, n int) error {
 	entries := make([]consensus.LogEntry, n)
 	for i := range entries {
-		entries[i] = consensus.LogEntry{
-			Term: 1, Index: g.next[group] + consensus.Index(i), Kind: consensus.EntryCommand, Payload: entryPayload,
-		}
+		index := g.next[group] + consensus.Index(i)
+		entries[i] = consensus.LogEntry{Term: 1, Index: index, Kind: consensus.EntryCommand, Payload: payload(uint64(index))}
 	}
 	g.next[group] += consensus.Index(n)
 	return g.write(group, consensus.Write{Entries: entries})
@@ -171,7 +170,8 @@ func (r *raftWAL) open(dir string, groups int) error {
 func (r *raftWAL) append(group, n int) error {
 	entries := make([]*raft.Log, n)
 	for i := range entries {
-		entries[i] = &raft.Log{Index: r.next[group] + uint64(i), Term: 1, Type: raft.LogCommand, Data: entryPayload}
+		index := r.next[group] + uint64(i)
+		entries[i] = &raft.Log{Index: index, Term: 1, Type: raft.LogCommand, Data: payload(index)}
 	}
 	r.next[group] += uint64(n)
 	return r.logs[group].StoreLogs(entries)

@@ -17,9 +17,9 @@ const (
 	kept       = 1000
 )
 
-// entryPayload does not compress.
-var entryPayload = func() []byte {
-	data, x := make([]byte, entryBytes), uint64(88172645463325252)
+// noise does not compress, not even over the blocks that a table is compressed by.
+var noise = func() []byte {
+	data, x := make([]byte, 1<<20), uint64(88172645463325252)
 	for i := range data {
 		x ^= x << 13
 		x ^= x >> 7
@@ -28,6 +28,12 @@ var entryPayload = func() []byte {
 	}
 	return data
 }()
+
+// payload is what entry index carries.
+func payload(index uint64) []byte {
+	offset := index % (uint64(len(noise)) / entryBytes) * entryBytes
+	return noise[offset:][:entryBytes]
+}
 
 func allocated(info os.FileInfo) int64 {
 	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
