@@ -84,10 +84,7 @@ func (a *applier) run() {
 			return
 		case <-a.wake:
 		}
-		a.mu.Lock()
-		todo := a.queue
-		a.queue = nil
-		a.mu.Unlock()
+		todo := a.take()
 		for i := range todo {
 			if err := a.do(&todo[i]); err != nil {
 				a.events.failed(err)
@@ -95,6 +92,15 @@ func (a *applier) run() {
 			}
 		}
 	}
+}
+
+// take empties the queue.
+func (a *applier) take() []work {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	todo := a.queue
+	a.queue = nil
+	return todo
 }
 
 // stop ends the goroutine after the item under way.

@@ -26,7 +26,9 @@ type groupConfig struct {
 	transport Transport
 	clock     Clock
 	timing    Timing
-	logger    *slog.Logger
+	// seed drives the jitter of the core.
+	seed   uint64
+	logger *slog.Logger
 	// commandLimit is the most bytes that a command may have.
 	commandLimit int
 	// stopped is told, from a goroutine of the group, that the member has failed.
@@ -74,6 +76,15 @@ type groupStatus struct {
 
 // openGroup loads a member from its log and starts it.
 func openGroup(cfg groupConfig) (*group, error) {
+	g, err := newGroup(cfg)
+	if err == nil {
+		g.start()
+	}
+	return g, err
+}
+
+// newGroup loads a member from its log. Messages are delivered to it from here on.
+func newGroup(cfg groupConfig) (*group, error) {
 	restored, err := cfg.log.Load()
 	if err != nil {
 		return nil, fmt.Errorf("host: loading the log of group %s: %w", cfg.ref.Name, err)
@@ -84,7 +95,7 @@ func openGroup(cfg groupConfig) (*group, error) {
 			return nil, fmt.Errorf("host: restoring group %s: %w", cfg.ref.Name, err)
 		}
 	}
-	core, err := consensus.New(cfg.timing.core(cfg.self, cfg.initial), restored)
+	core, err := consensus.New(cfg.coreConfig(), restored)
 	if err != nil {
 		return nil, fmt.Errorf("host: starting group %s: %w", cfg.ref.Name, err)
 	}
@@ -101,11 +112,15 @@ func openGroup(cfg groupConfig) (*group, error) {
 	if g.stopReceive, err = cfg.transport.Receive(cfg.ref, g.inbox.message); err != nil {
 		return nil, fmt.Errorf("host: receiving for group %s: %w", cfg.ref.Name, err)
 	}
+	return g, nil
+}
+
+// start begins the member's goroutines; close ends them.
+func (g *group) start() {
 	g.done.Add(3)
 	go func() { defer g.done.Done(); g.applier.run() }()
 	go func() { defer g.done.Done(); g.events.run(g.quit) }()
 	go func() { defer g.done.Done(); g.run() }()
-	return g, nil
 }
 
 // run is the loop that owns the core.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"sync"
@@ -219,7 +220,7 @@ func (h *Host) chunkDir(id GroupID) string {
 func (h *Host) groupConfig(ref GroupRef, members []placement) (groupConfig, error) {
 	config := groupConfig{
 		ref: ref, hosts: map[consensus.MemberID]string{}, log: h.cfg.Store.Group(ref.ID),
-		transport: h.cfg.Transport, clock: h.cfg.Clock, timing: h.cfg.Timing, logger: h.cfg.Logger,
+		transport: h.cfg.Transport, clock: h.cfg.Clock, timing: h.cfg.Timing, seed: rand.Uint64(), logger: h.cfg.Logger,
 	}
 	for _, p := range members {
 		config.hosts[p.Member] = p.Host

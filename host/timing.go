@@ -2,7 +2,6 @@ package host
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"time"
 
 	"github.com/groutlabs/grout/consensus"
@@ -48,11 +47,11 @@ func (t Timing) validate() error {
 	return nil
 }
 
-// core is the configuration of one member's core.
-func (t Timing) core(self consensus.MemberID, initial consensus.Configuration) consensus.Config {
+// coreConfig is the configuration of the member's core.
+func (c *groupConfig) coreConfig() consensus.Config {
 	return consensus.Config{
-		ID: self, Initial: initial, ElectionTicks: t.ElectionTicks, HeartbeatTicks: t.HeartbeatTicks,
-		MaxMessageBytes: t.MaxMessageBytes, MaxInflightMessages: 64, MaxUncommittedBytes: 64 << 20,
-		MaxPendingReads: 4096, MaxApplyBytes: 4 << 20, Seed: rand.Uint64(),
+		ID: c.self, Initial: c.initial, ElectionTicks: c.timing.ElectionTicks, HeartbeatTicks: c.timing.HeartbeatTicks,
+		MaxMessageBytes: c.timing.MaxMessageBytes, MaxInflightMessages: 64, MaxUncommittedBytes: 64 << 20,
+		MaxPendingReads: 4096, MaxApplyBytes: 4 << 20, Seed: c.seed,
 	}
 }
