@@ -207,3 +207,19 @@ func TestStepHaltsOnBrokenInvariant(t *testing.T) {
 		}
 	}
 }
+
+// TestForgedCandidate shows that nobody can spend a vote in another's name.
+func TestForgedCandidate(t *testing.T) {
+	core, err := New(testConfig(1, Configuration{Voters: []MemberID{1, 2, 3}}), Restored{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, forged := range []*RequestVote{{Term: 1, Candidate: 2}, {Term: 1, Candidate: 2, PreVote: true}} {
+		if err := core.Step(3, forged); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if core.hard.VotedFor != NoMember || len(core.out.messages) != 0 {
+		t.Errorf("voted for %d and sent %v", core.hard.VotedFor, core.out.messages)
+	}
+}

@@ -168,6 +168,9 @@ func (c *cluster) apply(n *node, e LogEntry) {
 	} else if known.Term != e.Term || string(known.Payload) != string(e.Payload) {
 		c.fail("index %d was applied as %s, member %d applies %s", e.Index, known, n.id, e)
 	}
+	if !diskHolds(n.disk, e.Position()) {
+		c.fail("member %d applies %s, which is not on its disk", n.id, e.Position())
+	}
 	n.applied = e.Index
 	before := n.state
 	n.state = n.state*1000003 + uint64(e.Term)<<32 + uint64(len(e.Payload)) + uint64(e.Index)

@@ -95,11 +95,32 @@ func (c *cluster) checkLeader(n *node) {
 	if want := (HardState{Term: term, VotedFor: n.id}); n.disk.HardState != want {
 		c.fail("member %d leads term %d, but its disk has %+v", n.id, term, n.disk.HardState)
 	}
+	if c.outside {
+		return
+	}
+	if c.checkElected(n, term); c.failure != nil {
+		return
+	}
 	for i, chosen := range c.chosen {
 		at := Index(i + 1)
 		if got, held := n.core.log.term(at); at > n.core.log.base.Index && (!held || got != chosen) {
 			c.fail("member %d leads term %d without the committed entry %d/%d", n.id, term, chosen, at)
 			return
+		}
+	}
+}
+
+// checkElected counts who promised this leader its term, in the configuration that it stood for.
+func (c *cluster) checkElected(n *node, term Term) {
+	for _, half := range [][]MemberID{n.inForce.Voters, n.inForce.Outgoing} {
+		promised := 0
+		for _, id := range half {
+			if id == n.id || c.votes[memberTerm{id, term}] == n.id {
+				promised++
+			}
+		}
+		if len(half) > 0 && 2*promised <= len(half) {
+			c.fail("member %d leads term %d by the votes of %d of %v", n.id, term, promised, half)
 		}
 	}
 }

@@ -208,7 +208,13 @@ func TestSnapshotAtRefuses(t *testing.T) {
 		t.Errorf("a snapshot at an entry that is not applied: %v", err)
 	}
 	c.stabilize()
-	c.snapshot(n, 0)
+	meta, err := n.core.SnapshotAt(3, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n.core.SnapshotTaken(meta, 99); n.core.log.base.Index != 3 {
+		t.Errorf("compacted up to %d, the anchor is 3", n.core.log.base.Index)
+	}
 	for _, index := range []Index{2, 4} {
 		if _, err := n.core.SnapshotAt(index, nil); !errors.Is(err, ErrBadState) {
 			t.Errorf("a snapshot at %d of a log that holds 3: %v", index, err)

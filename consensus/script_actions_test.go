@@ -205,7 +205,7 @@ func actCampaign(s *script, args []string) error {
 	want(args, 1, 1)
 	n := s.member(args)
 	for range 2 * n.config.ElectionTicks {
-		if n.core.Tick(); n.core.Role() == PreCandidate || n.core.Role() == Candidate {
+		if n.core.Tick(); n.core.electionElapsed == 0 && (n.core.Role() == PreCandidate || n.core.Role() == Candidate) {
 			s.settle(n)
 			return nil
 		}
