@@ -13,15 +13,10 @@ import (
 	"github.com/groutlabs/grout/sdk/client"
 )
 
-// The client of the SDK and the endpoints of a host understand each other: every outcome, every
-// level of consistency, a pipeline and an upload arrive as they were meant.
-func TestClientAgainstEndpoints(t *testing.T) {
-	url := runServer(t, testPayload)
-	tr := connect(t, url, "a")
+// talkingHost answers with what it was asked, so that a test sees what arrived.
+func talkingHost() *fakeHost {
 	var index consensus.Index
-	module := bytes.Repeat([]byte("m"), 3*testPayload)
-	var stored []byte
-	f := &fakeHost{inline: true,
+	return &fakeHost{inline: true,
 		execute: func(r host.CommandRequest, reply func(host.Reply)) {
 			index++
 			out := host.Reply{Index: index, Term: 2, Leader: "a", Outcome: host.Outcome{Output: fmt.Appendf(nil, "%s %d %d %s", r.Payload, r.Seq, r.Acked, r.Caller)}}
@@ -38,14 +33,14 @@ func TestClientAgainstEndpoints(t *testing.T) {
 		query: func(r host.QueryRequest, reply func(host.Reply)) {
 			reply(host.Reply{Index: r.AtLeastIndex, Outcome: host.Outcome{Output: fmt.Appendf(nil, "%s %d", r.Payload, r.Consistency)}})
 		},
-		upload: func(p host.UploadPiece) (api.UploadReply, error) {
-			if p.Offset != int64(len(stored)) || p.Digest != sha256.Sum256(module) {
-				return api.UploadReply{}, &host.Error{Code: api.CodeBadRequest, Text: "out of order"}
-			}
-			stored = append(stored, p.Data...)
-			return api.UploadReply{Received: int64(len(stored)), Stored: int64(len(stored)) == p.Size}, nil
-		},
 	}
+}
+
+// clientOf starts a host and a client of the SDK.
+func clientOf(t *testing.T, f *fakeHost) *client.Client {
+	t.Helper()
+	url := runServer(t, testPayload)
+	tr := connect(t, url, "a")
 	serve(t, tr, f)
 	if err := tr.AddGroup("counter"); err != nil {
 		t.Fatal(err)
@@ -54,9 +49,14 @@ func TestClientAgainstEndpoints(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close()
-	g := c.Group("counter")
+	t.Cleanup(c.Close)
+	return c
+}
 
+// The client of the SDK and the endpoints of a host understand each other: every outcome and every
+// level of consistency arrives as it was meant.
+func TestClientRequests(t *testing.T) {
+	g := clientOf(t, talkingHost()).Group("counter")
 	if r, err := g.Execute(t.Context(), []byte("x")); err != nil || string(r.Output) != "x 1 0 me" || r.Index != 1 || r.Term != 2 || r.Leader != "a" {
 		t.Errorf("got %+v, %v", r, err)
 	}
@@ -77,7 +77,11 @@ func TestClientAgainstEndpoints(t *testing.T) {
 			t.Errorf("%+v: got %+v, %v", o, r, err)
 		}
 	}
-	p, err := g.Pipeline(t.Context(), client.PipelineConfig{Window: 10})
+}
+
+// A pipeline's commands reach a host in the order of Submit.
+func TestClientPipeline(t *testing.T) {
+	p, err := clientOf(t, talkingHost()).Group("counter").Pipeline(t.Context(), client.PipelineConfig{Window: 10})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,13 +95,28 @@ func TestClientAgainstEndpoints(t *testing.T) {
 	}()
 	results := 0
 	for r := range p.Results(t.Context()) {
-		if results++; r.Err != nil || r.Result.Index != uint64(4+results) {
+		if results++; r.Err != nil || r.Result.Index != uint64(results) {
 			t.Fatalf("result %d is %+v", results, r)
 		}
 	}
 	if results != 100 {
 		t.Errorf("%d results", results)
 	}
+}
+
+// An upload arrives in pieces and whole, and a host tells its status.
+func TestClientAdmin(t *testing.T) {
+	module := bytes.Repeat([]byte("m"), 3*testPayload)
+	var stored []byte
+	f := talkingHost()
+	f.upload = func(p host.UploadPiece) (api.UploadReply, error) {
+		if p.Offset != int64(len(stored)) || p.Digest != sha256.Sum256(module) {
+			return api.UploadReply{}, &host.Error{Code: api.CodeBadRequest, Text: "out of order"}
+		}
+		stored = append(stored, p.Data...)
+		return api.UploadReply{Received: int64(len(stored)), Stored: int64(len(stored)) == p.Size}, nil
+	}
+	c := clientOf(t, f)
 	if _, err := c.Admin().Upload(t.Context(), module, nil); err != nil || !bytes.Equal(stored, module) {
 		t.Errorf("%d bytes were stored, %v", len(stored), err)
 	}
