@@ -22,9 +22,9 @@ type Log interface {
 	Append(w consensus.Write, done func(error))
 	// Load reads what survived. It is called once, before the first Append.
 	Load() (consensus.Restored, error)
-	// SaveSnapshot makes meta the group's snapshot, durable on return. When install is set, the
-	// whole log is replaced by it, in the same atomic step.
-	SaveSnapshot(meta consensus.SnapshotMeta, install bool) error
+	// SaveSnapshot makes meta the group's snapshot, durable on return. The log stays as it is; a
+	// snapshot that replaces it is part of a Write.
+	SaveSnapshot(meta consensus.SnapshotMeta) error
 	// Compact allows the log to forget the entries up to and including index, which the snapshot
 	// covers. It need not be durable on return.
 	Compact(index consensus.Index) error

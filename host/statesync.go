@@ -58,7 +58,7 @@ func (g *group) beginSnapshot(image replicaImage) {
 		digest, err := saveImage(g.chunks, image, g.module, meta)
 		meta.Manifest = digest[:]
 		if err == nil {
-			err = g.log.SaveSnapshot(meta, false)
+			err = g.log.SaveSnapshot(meta)
 		}
 		g.inbox.call(func() { g.snapshotSaved(meta, digest, err) })
 	}()

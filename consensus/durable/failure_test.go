@@ -239,7 +239,7 @@ func TestCompactReclaims(t *testing.T) {
 		t.Fatalf("%d bytes on disk for %d bytes of payload", full, entries*size)
 	}
 	meta := testMeta(consensus.Cursor{Term: 1, Index: entries - 100})
-	if err := s.Group(1).SaveSnapshot(meta, false); err != nil {
+	if err := s.Group(1).SaveSnapshot(meta); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Group(1).Compact(meta.Anchor.Index); err != nil {

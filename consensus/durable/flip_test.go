@@ -113,7 +113,7 @@ func makeHistory(t *testing.T, rng *rand.Rand) history {
 		m.apply(w)
 		if i%200 == 150 && m.last() >= m.first {
 			meta := testMeta(consensus.Cursor{Term: m.termAt(m.last()), Index: m.last()})
-			if err := s.Group(m.group).SaveSnapshot(meta, false); err != nil {
+			if err := s.Group(m.group).SaveSnapshot(meta); err != nil {
 				t.Fatal(err)
 			}
 			m.save(meta, false)

@@ -25,7 +25,7 @@ type GroupLog struct {
 }
 
 // Append queues one write and returns. done is called exactly once, from a goroutine of the store, in
-// the order of the group's writes: with nil once the write is durable, or with an error, after which
+// the order of the group's writes: with nil once the write, all of it, is durable, or with an error, after which
 // this and every later write of the group fails. The write's slices are read until then.
 //
 // done must not wait for this store; it holds up every group while it runs. Append never waits, so
@@ -36,6 +36,9 @@ type GroupLog struct {
 // ErrBadWrite, ErrQueueFull and ErrRemoved end the group's log, ErrFailed and ErrClosed the whole store.
 func (g *GroupLog) Append(w consensus.Write, done func(error)) {
 	size := groupOverhead
+	if w.Install != nil {
+		size += groupOverhead + len(w.Install.Manifest)
+	}
 	for i := range w.Entries {
 		size += entryKeyBytes + entryValueBytes(w.Entries[i])
 	}
@@ -47,40 +50,50 @@ func (g *GroupLog) Append(w consensus.Write, done func(error)) {
 // groupOverhead is about what a head takes in a batch.
 const groupOverhead = 100
 
-// SaveSnapshot makes meta the group's snapshot, durable on return. When install is set the
-// log is replaced by it in the same atomic step. Otherwise the log must hold the anchor.
+// SaveSnapshot makes meta the group's snapshot, durable on return. The log, which must hold the
+// anchor, stays as it is. A snapshot that replaces the log is installed by a Write.
 //
 // # Errors
 //
 // As for Append. ErrBadWrite when the anchor contradicts the log, lies before that of the present
 // snapshot, or when the configuration is invalid.
-func (g *GroupLog) SaveSnapshot(meta consensus.SnapshotMeta, install bool) error {
+func (g *GroupLog) SaveSnapshot(meta consensus.SnapshotMeta) error {
 	key := groupKey(kindSnapshot, g.id)
 	value := encodeSnapshot(key, meta)
 	if _, err := decodeSnapshot(key, value); err != nil {
 		return fmt.Errorf("%w: snapshot of group %d: %w", ErrBadWrite, g.id, err)
 	}
 	return g.store.wait(g, len(value)+groupOverhead, func(tx *transaction) error {
-		if err := g.checkSnapshot(meta.Anchor, install); err != nil {
+		if err := g.checkHeld(meta.Anchor); err != nil {
 			return err
 		}
-		if install {
-			if err := g.replaceLog(tx, meta.Anchor); err != nil {
-				return err
-			}
-		}
-		g.head.anchored, g.head.anchor = true, meta.Anchor
-		return tx.batch.Set(key, value, nil)
+		return g.putSnapshot(tx, meta.Anchor, key, value)
 	})
 }
 
-func (g *GroupLog) checkSnapshot(anchor consensus.Cursor, install bool) error {
+// install replaces the log by a snapshot.
+func (g *GroupLog) install(tx *transaction, meta consensus.SnapshotMeta) error {
+	key := groupKey(kindSnapshot, g.id)
+	value := encodeSnapshot(key, meta)
+	if _, err := decodeSnapshot(key, value); err != nil {
+		return fmt.Errorf("%w: snapshot of group %d: %w", ErrBadWrite, g.id, err)
+	}
+	if err := g.putSnapshot(tx, meta.Anchor, key, value); err != nil {
+		return err
+	}
+	return g.replaceLog(tx, meta.Anchor)
+}
+
+func (g *GroupLog) putSnapshot(tx *transaction, anchor consensus.Cursor, key, value []byte) error {
 	if g.head.anchored && anchor.Index < g.head.anchor.Index {
 		return fmt.Errorf("%w: snapshot at %s of group %d is behind the one at %s", ErrBadWrite, anchor, g.id, g.head.anchor)
 	}
-	if install {
-		return nil
-	}
+	g.head.anchored, g.head.anchor = true, anchor
+	return tx.batch.Set(key, value, nil)
+}
+
+// checkHeld refuses an anchor that the log does not hold.
+func (g *GroupLog) checkHeld(anchor consensus.Cursor) error {
 	if term, known := g.termAt(anchor.Index); !known || term != anchor.Term {
 		return fmt.Errorf("%w: snapshot at %s of group %d is not in the log from %d to %s", ErrBadWrite,
 			anchor, g.id, g.head.first, g.head.last)
@@ -182,6 +195,11 @@ func (g *GroupLog) stage(tx *transaction, r *request) error {
 func (g *GroupLog) change(tx *transaction, r *request) error {
 	if r.other != nil {
 		return r.other(tx)
+	}
+	if r.write.Install != nil {
+		if err := g.install(tx, *r.write.Install); err != nil {
+			return err
+		}
 	}
 	if err := g.checkWrite(r.write); err != nil {
 		return fmt.Errorf("%w: write %d of group %d: %w", ErrBadWrite, r.write.Seq, g.id, err)

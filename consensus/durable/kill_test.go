@@ -85,7 +85,7 @@ func writeGroup(g *GroupLog, id uint64, restored consensus.Restored, out io.Writ
 		default:
 		}
 		if round%100 == 0 {
-			if err := g.SaveSnapshot(testMeta(last), false); err != nil {
+			if err := g.SaveSnapshot(testMeta(last)); err != nil {
 				return err
 			}
 			if err := g.Compact(last.Index - 20); err != nil {

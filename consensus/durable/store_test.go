@@ -17,12 +17,19 @@ import (
 type logMethods interface {
 	Append(w consensus.Write, done func(error))
 	Load() (consensus.Restored, error)
-	SaveSnapshot(meta consensus.SnapshotMeta, install bool) error
+	SaveSnapshot(meta consensus.SnapshotMeta) error
 	Compact(index consensus.Index) error
 	Remove() error
 }
 
 var _ logMethods = (*GroupLog)(nil)
+
+// installSnapshot replaces a log by a snapshot and waits until that is durable.
+func installSnapshot(g *GroupLog, meta consensus.SnapshotMeta) error {
+	done := make(chan error, 1)
+	g.Append(consensus.Write{Install: &meta}, func(err error) { done <- err })
+	return <-done
+}
 
 // A random life of one group, with reopening in between, always loads what a model in memory holds.
 func TestRandomLifeMatchesModel(t *testing.T) {
@@ -51,13 +58,13 @@ func randomStep(t *testing.T, rng *rand.Rand, g *GroupLog, m *model) {
 			anchor.Index = max(anchor.Index, m.snapshot.Anchor.Index)
 		}
 		anchor.Term = m.termAt(anchor.Index)
-		if err := g.SaveSnapshot(testMeta(anchor), false); err != nil {
+		if err := g.SaveSnapshot(testMeta(anchor)); err != nil {
 			t.Fatal(err)
 		}
 		m.save(testMeta(anchor), false)
 	case rng.IntN(25) == 0:
 		anchor := consensus.Cursor{Term: m.hard.Term, Index: last + 10}
-		if err := g.SaveSnapshot(testMeta(anchor), true); err != nil {
+		if err := installSnapshot(g, testMeta(anchor)); err != nil {
 			t.Fatal(err)
 		}
 		m.save(testMeta(anchor), true)
@@ -96,9 +103,9 @@ func TestImpossibleWritesAreRefused(t *testing.T) {
 		"an older term":              func(g *GroupLog) error { return appendSync(g, consensus.Write{HardState: vote(2, 1)}) },
 		"a second vote":              func(g *GroupLog) error { return appendSync(g, consensus.Write{HardState: vote(3, 2)}) },
 		"a vote taken back":          func(g *GroupLog) error { return appendSync(g, consensus.Write{HardState: vote(3, 0)}) },
-		"a snapshot of another term": func(g *GroupLog) error { return g.SaveSnapshot(testMeta(consensus.Cursor{Term: 2, Index: 10}), false) },
-		"a snapshot beyond the log":  func(g *GroupLog) error { return g.SaveSnapshot(testMeta(consensus.Cursor{Term: 3, Index: 11}), false) },
-		"an older snapshot":          func(g *GroupLog) error { return g.SaveSnapshot(testMeta(consensus.Cursor{Term: 3, Index: 4}), true) },
+		"a snapshot of another term": func(g *GroupLog) error { return g.SaveSnapshot(testMeta(consensus.Cursor{Term: 2, Index: 10})) },
+		"a snapshot beyond the log":  func(g *GroupLog) error { return g.SaveSnapshot(testMeta(consensus.Cursor{Term: 3, Index: 11})) },
+		"an older snapshot":          func(g *GroupLog) error { return installSnapshot(g, testMeta(consensus.Cursor{Term: 3, Index: 4})) },
 		"compaction beyond the snapshot": func(g *GroupLog) error {
 			if err := g.Compact(6); err != nil {
 				return err
@@ -115,7 +122,7 @@ func TestImpossibleWritesAreRefused(t *testing.T) {
 			mustAppend(t, g, w)
 			m.apply(w)
 			meta := testMeta(consensus.Cursor{Term: 3, Index: 5})
-			if err := g.SaveSnapshot(meta, false); err != nil {
+			if err := g.SaveSnapshot(meta); err != nil {
 				t.Fatal(err)
 			}
 			m.save(meta, false)
@@ -141,10 +148,10 @@ func TestSnapshotNeedsMembers(t *testing.T) {
 	s := mustOpen(t, testConfig(t.TempDir()))
 	defer mustClose(t, s)
 	g := s.Group(1)
-	if err := g.SaveSnapshot(consensus.SnapshotMeta{}, true); !errors.Is(err, ErrBadWrite) {
+	if err := g.SaveSnapshot(consensus.SnapshotMeta{}); !errors.Is(err, ErrBadWrite) {
 		t.Fatalf("got %v, want ErrBadWrite", err)
 	}
-	if err := g.SaveSnapshot(testMeta(consensus.Cursor{}), false); err != nil {
+	if err := g.SaveSnapshot(testMeta(consensus.Cursor{})); err != nil {
 		t.Fatalf("the initial configuration at index 0: %v", err)
 	}
 	mustAppend(t, g, consensus.Write{Entries: makeEntries(1, 1, 1, 1, 0)})
@@ -238,7 +245,7 @@ func TestClosed(t *testing.T) {
 	mustClose(t, s)
 	for name, err := range map[string]error{
 		"Append": appendSync(g, consensus.Write{}), "SetMeta": s.SetMeta("a", nil), "Compact": g.Compact(1),
-		"SaveSnapshot": g.SaveSnapshot(testMeta(consensus.Cursor{}), true), "Remove": g.Remove(), "Close": s.Close(),
+		"SaveSnapshot": installSnapshot(g, testMeta(consensus.Cursor{})), "Remove": g.Remove(), "Close": s.Close(),
 	} {
 		if !errors.Is(err, ErrClosed) {
 			t.Errorf("%s after Close: %v", name, err)
@@ -285,7 +292,7 @@ func TestLoadFindsWhatChecksumsCannot(t *testing.T) {
 			g := s.Group(1)
 			mustAppend(t, g, consensus.Write{Entries: makeEntries(1, 1, 4, 1, 0)})
 			mustAppend(t, g, consensus.Write{Entries: makeEntries(1, 5, 4, 2, 0)})
-			if err := g.SaveSnapshot(testMeta(consensus.Cursor{Term: 1, Index: 2}), false); err != nil {
+			if err := g.SaveSnapshot(testMeta(consensus.Cursor{Term: 1, Index: 2})); err != nil {
 				t.Fatal(err)
 			}
 			if err := harm(s.db); err != nil {

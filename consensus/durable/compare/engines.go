@@ -116,7 +116,7 @@ func (g *grout) keep(group, n int) error {
 	meta := consensus.SnapshotMeta{
 		Anchor: anchor, Configuration: consensus.Configuration{Voters: []consensus.MemberID{1}},
 	}
-	if err := g.store.Group(uint64(group)).SaveSnapshot(meta, false); err != nil {
+	if err := g.store.Group(uint64(group)).SaveSnapshot(meta); err != nil {
 		return err
 	}
 	if err := g.store.Group(uint64(group)).Compact(anchor.Index); err != nil {
