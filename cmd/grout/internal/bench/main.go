@@ -7,12 +7,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/pprof"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -32,6 +34,9 @@ import (
 var (
 	duration = flag.Duration("time", 5*time.Second, "how long each row is measured")
 	warmup   = flag.Duration("warmup", time.Second, "how long each row runs before it is measured")
+	only     = flag.String("only", "", "measure only the rows whose name contains this")
+	cpuFile  = flag.String("cpuprofile", "", "write a CPU profile of the whole run to this file")
+	heapFile = flag.String("memprofile", "", "write a heap profile at the end to this file")
 	clients  = []int{1, 16, 64, 256}
 )
 
@@ -39,7 +44,7 @@ func main() {
 	flag.Parse()
 	dir, err := os.MkdirTemp("", "grout-bench-")
 	if err == nil {
-		err = run(dir)
+		err = profiled(dir)
 	}
 	if removeErr := os.RemoveAll(dir); err == nil {
 		err = removeErr
@@ -48,6 +53,29 @@ func main() {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
+}
+
+// profiled runs the benchmark under the profiles that were asked for.
+func profiled(dir string) error {
+	if *cpuFile != "" {
+		file, err := os.Create(*cpuFile)
+		if err != nil {
+			return err
+		}
+		defer file.Close()
+		if err := pprof.StartCPUProfile(file); err != nil {
+			return err
+		}
+		defer pprof.StopCPUProfile()
+	}
+	if err := run(dir); err != nil || *heapFile == "" {
+		return err
+	}
+	file, err := os.Create(*heapFile)
+	if err != nil {
+		return err
+	}
+	return errors.Join(pprof.WriteHeapProfile(file), file.Close())
 }
 
 // row is one line of the table.
@@ -59,6 +87,9 @@ type row struct {
 }
 
 func (r row) print() {
+	if r.latency == nil {
+		return // not asked for
+	}
 	at := func(q float64) time.Duration {
 		return time.Duration(r.latency.ValueAtQuantile(q)).Round(time.Microsecond)
 	}
@@ -287,6 +318,9 @@ func refusedIsFine(err error) error {
 
 // measure runs n closed-loop workers for the warm-up and the measured time.
 func measure(name string, n int, do func(worker, i int) error) (row, error) {
+	if !strings.Contains(fmt.Sprintf("%s %d", name, n), *only) {
+		return row{}, nil
+	}
 	var measuring, stop atomic.Bool
 	histograms := make([]*hdrhistogram.Histogram, n)
 	errs := make([]error, n)

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 
 	"github.com/groutlabs/grout/cmd/grout/internal/project"
+	"github.com/groutlabs/grout/host"
 	"github.com/groutlabs/grout/sdk/api"
 	"github.com/groutlabs/grout/sdk/client"
 	"github.com/groutlabs/grout/transport/nats"
@@ -21,13 +23,15 @@ import (
 // cluster is a NATS server and hosts in this process.
 type cluster struct {
 	t      *testing.T
+	timing host.Timing
+	cache  string
 	server *server.Server
 	dir    string
 	names  []string
 	nodes  map[string]*Node
 }
 
-func startCluster(t *testing.T, names ...string) *cluster {
+func startCluster(t *testing.T, timing host.Timing, names ...string) *cluster {
 	t.Helper()
 	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: -1, NoLog: true, NoSigs: true})
 	if err != nil {
@@ -37,7 +41,8 @@ func startCluster(t *testing.T, names ...string) *cluster {
 	if !s.ReadyForConnections(10 * time.Second) {
 		t.Fatal("the NATS server does not start")
 	}
-	c := &cluster{t: t, server: s, dir: t.TempDir(), names: names, nodes: map[string]*Node{}}
+	dir := t.TempDir()
+	c := &cluster{t: t, timing: timing, server: s, dir: dir, cache: filepath.Join(dir, "compiled"), names: names, nodes: map[string]*Node{}}
 	t.Cleanup(c.close)
 	c.startAll()
 	return c
@@ -75,7 +80,7 @@ func (c *cluster) start(name string) (*Node, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	return Start(ctx, Config{
-		Name: name, Peers: c.names, Dir: filepath.Join(c.dir, name), Version: "0.0.0",
+		Name: name, Peers: c.names, Dir: filepath.Join(c.dir, name), Version: "0.0.0", Timing: c.timing, CompileCache: c.cache,
 		NATS: nats.Config{URL: c.server.ClientURL()}, Logger: testLogger(c.t, name),
 	})
 }
@@ -146,7 +151,7 @@ func deploy(t *testing.T, c *client.Client, group, example string) api.GroupInfo
 // TestCounterSurvivesRestarts shows the main path: deploy, execute, query, lose each host in turn,
 // lose all of them, and still have every command exactly once.
 func TestCounterSurvivesRestarts(t *testing.T) {
-	c := startCluster(t, "a", "b", "c")
+	c := startCluster(t, host.DefaultTiming(), "a", "b", "c")
 	conn := c.client()
 	info := deploy(t, conn, "counter", "counter")
 	if len(info.Members) != 3 {
@@ -183,4 +188,92 @@ func TestCounterSurvivesRestarts(t *testing.T) {
 	if err != nil || string(result.Output) != fmt.Sprint(total) {
 		t.Fatalf("query %q %v, want %d", result.Output, err, total)
 	}
+}
+
+// TestLaggingHostFetchesSnapshot shows that a host which was away for longer than the others keep
+// their logs fetches a snapshot, chunk by chunk, and then leads with the whole state.
+func TestLaggingHostFetchesSnapshot(t *testing.T) {
+	timing := host.DefaultTiming()
+	timing.SnapshotBytes, timing.RetainEntries = 64<<10, 50
+	c := startCluster(t, timing, "a", "b", "c")
+	conn := c.client()
+	deploy(t, conn, "kv", "kv")
+	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Second)
+	defer cancel()
+	put := func(from, to int) {
+		t.Helper()
+		var commands [][]byte
+		for i := from; i < to; i++ {
+			commands = append(commands, fmt.Appendf(nil, "put key%05d %0200d", i, i))
+		}
+		results, err := conn.Group("kv").ExecuteBatch(ctx, commands)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range results {
+			if r.Err != nil {
+				t.Fatal(r.Err)
+			}
+		}
+	}
+	put(0, 200)
+	c.stop("c")
+	for i := range 10 {
+		put(200+i*200, 400+i*200)
+	}
+	snapshot := await(ctx, t, conn, "a", func(b api.GroupBrief) bool { return b.SnapshotIndex > 1000 })
+	c.startAll()
+	await(ctx, t, conn, "c", func(b api.GroupBrief) bool {
+		return b.SnapshotIndex >= snapshot.SnapshotIndex && b.Applied >= snapshot.Applied
+	})
+	put(2200, 2300)
+	if err := transferTo(ctx, conn, "kv", "c"); err != nil {
+		t.Fatal(err)
+	}
+	result, err := conn.Group("kv").Query(ctx, []byte("count"), client.QueryOptions{})
+	if err != nil || string(result.Output) != "2300" {
+		t.Fatalf("count %q %v, want 2300", result.Output, err)
+	}
+	value, err := conn.Group("kv").Query(ctx, []byte("get key00007"), client.QueryOptions{})
+	if err != nil || string(value.Output) != fmt.Sprintf("%0200d", 7) {
+		t.Fatalf("get %q %v", value.Output, err)
+	}
+}
+
+// await asks a host for its status until its member of kv is as wanted.
+func await(ctx context.Context, t *testing.T, conn *client.Client, name string, wanted func(api.GroupBrief) bool) api.GroupBrief {
+	t.Helper()
+	var last api.GroupBrief
+	for ctx.Err() == nil {
+		statuses, err := conn.Admin().Status(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range statuses {
+			for _, g := range s.Groups {
+				if s.Host == name && g.Group == "kv" {
+					if last = g; wanted(g) {
+						return g
+					}
+				}
+			}
+		}
+	}
+	t.Fatalf("host %s did not get there: %+v", name, last)
+	return last
+}
+
+// transferTo hands leadership over, and returns once the host leads.
+func transferTo(ctx context.Context, conn *client.Client, group, to string) error {
+	for ctx.Err() == nil {
+		err := conn.Admin().Transfer(ctx, group, to)
+		info, infoErr := conn.Admin().Info(ctx, group)
+		if infoErr == nil && info.Leader == to {
+			return nil
+		}
+		if err != nil && !strings.Contains(err.Error(), "leader") {
+			return err
+		}
+	}
+	return ctx.Err()
 }
