@@ -30,7 +30,12 @@ func TestGoGuest(t *testing.T) {
 		wantApplied(t, query(t, m, 5, []byte("started")), "1970-01-01T00:00:00Z")
 		wantApplied(t, query(t, m, 5, []byte("sleep")), "1970-01-01T00:00:05Z 3s")
 		wantApplied(t, query(t, m, 5, []byte("index")), "5")
-		wantApplied(t, query(t, m, 5, []byte("env")), "args=0 env=0 file=true")
+		wantApplied(t, query(t, m, 5, []byte("env")), "args=0 env=0 error=true")
+		first, again := query(t, m, 5, []byte("random")), query(t, m, 6, []byte("random"))
+		if len(first.Output) != 8 || string(first.Output) == string(again.Output) {
+			t.Errorf("random bytes %x at 5, %x at 6", first.Output, again.Output)
+		}
+		wantApplied(t, query(t, m, 5, []byte("random")), string(first.Output))
 		if !slices.Equal(logged, []string{"to standard output", "to standard error"}) {
 			t.Errorf("logged %q", logged)
 		}
@@ -87,6 +92,20 @@ func TestReplicasAgree(t *testing.T) {
 				t.Fatalf("entry %d, %s: the states differ", i, command)
 			}
 		}
+	}
+}
+
+// TestGroupsShareTheStart shows that machines of one module begin with the same image whatever their
+// group's seed, although Go's runtime draws random numbers when it starts.
+func TestGroupsShareTheStart(t *testing.T) {
+	r := newTestRuntime(t, Config{})
+	one := newTestMachine(t, r, goGuest(t), MachineConfig{Seed: [32]byte{1}})
+	two := newTestMachine(t, r, goGuest(t), MachineConfig{Seed: [32]byte{2}})
+	if fingerprint(t, one) != fingerprint(t, two) {
+		t.Error("the images differ")
+	}
+	if a, b := query(t, one, 1, []byte("random")), query(t, two, 1, []byte("random")); string(a.Output) == string(b.Output) {
+		t.Errorf("both groups draw %x", a.Output)
 	}
 }
 

@@ -38,7 +38,9 @@ func (m *Machine) trapped(err error) (Outcome, error) {
 		return Outcome{}, fmt.Errorf("wasmsm: the engine failed: %w", err)
 	default:
 		reason = deathReason(engineReason(err.Error()), string(m.call.lastWords.text))
-		m.logText(levelError, []byte(err.Error()))
+		for line := range strings.Lines(err.Error()) {
+			m.logText(levelError, []byte(strings.TrimRight(line, "\n")))
+		}
 	}
 	m.lookUp()
 	return Outcome{Kind: Trapped, Message: clip(reason, maxMessageBytes)}, nil

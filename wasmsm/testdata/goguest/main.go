@@ -5,10 +5,7 @@
 package main
 
 import (
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
-	"fmt"
 	"os"
 	"runtime"
 	"strconv"
@@ -28,6 +25,9 @@ func errorWrite(ptr unsafe.Pointer, n uint32)
 
 //go:wasmimport grout_v1 emit
 func emitRaw(suffix unsafe.Pointer, suffixLen uint32, ptr unsafe.Pointer, n uint32)
+
+//go:wasmimport wasi_snapshot_preview1 random_get
+func randomGet(ptr unsafe.Pointer, n uint32) uint32
 
 //go:wasmimport grout_v1 ctx_index
 func ctxIndex() uint64
@@ -118,7 +118,7 @@ func misbehave(verb, arg string) int32 {
 	counters["misbehaved"]++
 	switch verb {
 	case "refuse":
-		return refuse(42, fmt.Errorf("refused: %s", arg))
+		return refuse(42, errors.New("refused: "+arg))
 	case "index":
 		i, _ := strconv.Atoi(arg)
 		return reply(strconv.Itoa([]int{1, 2, 3}[i]))
@@ -152,20 +152,21 @@ func groutQuery(n uint32) int32 {
 		counters[arg] = 1_000_000
 		return reply("written")
 	case "env":
-		fmt.Println("to standard output")
-		fmt.Fprintln(os.Stderr, "to standard error")
+		os.Stdout.WriteString("to standard output\n")
+		os.Stderr.WriteString("to standard error\n")
 		_, err := os.ReadFile("/etc/passwd")
-		return reply(fmt.Sprintf("args=%d env=%d file=%v", len(os.Args), len(os.Environ()), err != nil))
+		return reply("args=" + strconv.Itoa(len(os.Args)) + " env=" + strconv.Itoa(len(os.Environ())) + " error=" + strconv.FormatBool(err != nil))
 	case "sleep":
 		before := time.Now()
 		time.Sleep(3 * time.Second)
-		return reply(fmt.Sprintf("%s %s", before.UTC().Format(time.RFC3339), time.Since(before)))
+		return reply(before.UTC().Format(time.RFC3339) + " " + time.Since(before).String())
 	case "random":
 		b := make([]byte, 8)
-		if _, err := rand.Read(b); err != nil {
-			return refuse(2, err)
+		if errno := randomGet(data(b), 8); errno != 0 {
+			return refuse(2, errors.New("random_get failed"))
 		}
-		return reply(hex.EncodeToString(b))
+		outputWrite(data(b), 8)
+		return 0
 	case "started":
 		return reply(started.UTC().Format(time.RFC3339))
 	case "index":
