@@ -24,6 +24,7 @@ type Limits struct {
 	BodyBytes      int // default 8 MiB, per function
 	Nesting        int // default 20,000 open blocks in one function
 	NameBytes      int // default 4,096, per import or export name
+	CompileCost    int // default 2,000,000,000 (a minute or two at worst), see Info.CompileCost
 }
 
 // Hard ceilings keep a configuration from lifting a limit to where the engine itself breaks.
@@ -39,6 +40,7 @@ func DefaultLimits() Limits {
 		TableEntries: 1_000_000, Globals: 10_000, Exports: 10_000, ElementEntries: 1_000_000,
 		Elements: 10_000, DataSegments: 100_000, Params: 255, Results: 16, Locals: 50_000,
 		TotalLocals: 4_000_000, BodyBytes: 8 << 20, Nesting: 20_000, NameBytes: 4_096,
+		CompileCost: 2_000_000_000,
 	}
 }
 
@@ -70,6 +72,7 @@ func (l *Limits) fields() []limitField {
 		{"BodyBytes", &l.BodyBytes, d.BodyBytes, ceilingModuleBytes},
 		{"Nesting", &l.Nesting, d.Nesting, ceilingCount},
 		{"NameBytes", &l.NameBytes, d.NameBytes, 1 << 20},
+		{"CompileCost", &l.CompileCost, d.CompileCost, 1 << 50},
 	}
 }
 

@@ -91,7 +91,8 @@ type export struct {
 
 type body struct {
 	span
-	code int // where the instructions start, after the locals
+	code   int // where the instructions start, after the locals
+	locals int // without the parameters
 }
 
 type customSection struct {
@@ -123,6 +124,7 @@ type parsed struct {
 	elements    int
 	dataBytes   int
 	locals      int
+	compileCost int64
 }
 
 // typeOf returns the type of a function by its index, imports included.

@@ -29,6 +29,9 @@ const (
 	opElse  = 0x05
 	opEnd   = 0x0b
 
+	opBr     = 0x0c // br, br_if, br_table, return
+	opReturn = 0x0f
+
 	prefixMisc    = 0xfc
 	prefixSIMD    = 0xfd
 	prefixThreads = 0xfe

@@ -39,6 +39,9 @@ type Info struct {
 	Functions            int
 	Instructions         int64
 	Nesting              int
+	// CompileCost is the sum over all functions of branches times (branches + 20 * locals), which
+	// the engine's time to compile follows.
+	CompileCost          int64
 	Globals              int
 	MutableGlobals       int
 	Tables               int
@@ -95,7 +98,7 @@ func (m *parsed) info(counts *statistics) Info {
 	info := Info{
 		Digest: sha256.Sum256(m.data), Bytes: len(m.data), PreparedVersion: Version, Language: m.language(),
 		MemoryMin: m.memoryMin, MemoryMax: m.memoryMax, MemoryMaxDeclared: m.hasMax,
-		Functions: len(m.functions), Instructions: counts.instructions, Nesting: counts.deepest,
+		Functions: len(m.functions), Instructions: counts.instructions, Nesting: counts.deepest, CompileCost: m.compileCost,
 		Globals: len(m.globals), MutableGlobals: len(m.mutableGlobals()), Tables: m.tables, DataBytes: m.dataBytes,
 	}
 	if s := m.sections[sectionCode]; s != nil {

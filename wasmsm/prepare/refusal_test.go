@@ -192,6 +192,9 @@ func TestRefusesBombs(t *testing.T) {
 		"nesting":      {newDraft(bytes.Repeat(raw(0x02, 0x40), 20_001)...).bytes(), "more than 20000 blocks are open"},
 		"all locals":   {newDraft().with(sectionFunction, vec(slices.Repeat([][]byte{raw(0)}, 81)...)).with(sectionCode, vec(slices.Repeat([][]byte{code(locals(50_000), 0x41, 0)}, 81)...)).bytes(), "all functions together have 4050000 locals, the limit is 4000000"},
 		"name":         {newDraft().with(sectionImport, vec(imp(strings.Repeat("x", 4097), "y", 1))).bytes(), "the import's module has 4097 bytes, the limit is 4096"},
+		"branches":     {newDraft(slices.Concat(bytes.Repeat(raw(0x20, 0, 0x04, 0x40, 0x0b), 50_000), raw(0x41, 0))...).bytes(), "the module is too costly to compile: with this function's 50000 branches and 1 locals the cost is 2501000000"},
+		"br_table":     {newDraft(slices.Concat(raw(0x02, 0x40, 0x41, 0, 0x0e), leb(50_000), make([]byte, 50_001), raw(0x0b, 0x41, 0))...).bytes(), "too costly to compile: with this function's 50002 branches"},
+		"live locals":  {newDraft().with(sectionCode, vec(code(locals(5_000), slices.Concat(bytes.Repeat(raw(0x20, 0, 0x04, 0x40, 0x0b), 20_000), raw(0x41, 0))...))).bytes(), "20000 branches and 5001 locals"},
 		"customs":      {newDraft().bytes(bytes.Repeat(sec(sectionCustom, str("x")), 1001)), "more than 1000 custom sections"},
 	}
 	for _, id := range []byte{sectionType, sectionImport, sectionFunction, sectionTable, sectionMemory, sectionGlobal, sectionExport, sectionElement, sectionCode, sectionData} {

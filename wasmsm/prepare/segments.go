@@ -127,7 +127,7 @@ func (p *parser) codeSection() {
 		}
 		b := body{span: span{p.pos, p.pos + size}}
 		restore := p.window(size)
-		p.localsOf(start)
+		b.locals = p.localsOf(start)
 		b.code = p.pos
 		restore()
 		if p.err != nil {
@@ -139,7 +139,8 @@ func (p *parser) codeSection() {
 	p.function = NoFunction
 }
 
-func (p *parser) localsOf(start int) {
+// localsOf reads the declarations of a function's locals and returns how many there are.
+func (p *parser) localsOf(start int) int {
 	total := uint64(0)
 	for range p.count("groups of locals", p.limits.Locals, 2) {
 		total += uint64(p.u32("the number of locals"))
@@ -148,12 +149,13 @@ func (p *parser) localsOf(start int) {
 			p.failAt(start, "the function has %d locals, the limit is %d", total, p.limits.Locals)
 		}
 		if p.err != nil {
-			return
+			return 0
 		}
 	}
 	if p.m.locals += int(total); p.m.locals > p.limits.TotalLocals {
 		p.failAt(start, "all functions together have %d locals, the limit is %d", p.m.locals, p.limits.TotalLocals)
 	}
+	return int(total)
 }
 
 func (p *parser) functionIndex(what string) {

@@ -45,6 +45,9 @@ type walker struct {
 	current instruction
 	// ifs has, for each open block, whether an else may follow.
 	ifs []bool
+	// branches counts what divides the function's code into blocks, cost is the module's so far.
+	branches int64
+	cost     int64
 }
 
 // walk shows every instruction of every function to the passes and refuses what a machine must not
@@ -59,15 +62,17 @@ func (m *parsed) walk(limits Limits, passes ...pass) *BadModuleError {
 			p.enter(w.function, b)
 		}
 		w.body()
+		w.charge(b)
 		if w.err != nil {
 			return w.err
 		}
 	}
+	m.compileCost = w.cost
 	return nil
 }
 
 func (w *walker) body() {
-	w.ifs = w.ifs[:0]
+	w.ifs, w.branches = w.ifs[:0], 0
 	for w.err == nil {
 		w.current = instruction{span: span{start: w.pos}, depth: len(w.ifs)}
 		closed := w.next()
@@ -99,6 +104,9 @@ func (w *walker) next() (closed bool) {
 	}
 	w.current.op = uint16(op)
 	info := opcodes[op]
+	if op >= opBlock && op <= opElse || op >= opBr && op <= opReturn {
+		w.branches++
+	}
 	w.operands(info, "instruction", uint32(op))
 	if w.err != nil {
 		return false
@@ -179,9 +187,11 @@ func (w *walker) operands(info opcode, what string, number uint32) {
 	case operandsF64:
 		w.bytes(8, "a constant")
 	case operandsBrTable:
-		for range w.count("branch targets", w.limits.BodyBytes, 1) {
+		targets := w.count("branch targets", w.limits.BodyBytes, 1)
+		for range targets {
 			w.u32("a branch target")
 		}
+		w.branches += int64(targets)
 		w.u32("a branch target")
 	case operandsTypes:
 		p := parser{reader: w.reader}
