@@ -253,7 +253,7 @@ func TestInstallRefuses(t *testing.T) {
 	c.stabilize()
 	n.core.becomeFollower(n.core.hard.Term, NoMember)
 	meta.Anchor = Cursor{Term: 1, Index: 2}
-	if wanted, err := n.core.Install(meta); wanted || err != nil || n.core.log.base.Index != 0 {
+	if wanted, err := n.core.Install(meta); wanted || err != nil || n.core.log.base.Index != 0 || n.core.Commit() != 4 {
 		t.Errorf("below the commit index %d: %v %v", n.core.Commit(), wanted, err)
 	}
 	c.elect(1)

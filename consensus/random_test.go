@@ -14,7 +14,7 @@ var (
 )
 
 // TestRandomFaults shows that no schedule of loss, reordering, duplication, delay, crashes, slow
-// disks, partitions, snapshots and membership changes makes members disagree, and that the group
+// disks, partitions, stopped clocks, snapshots and membership changes makes members disagree, and that the group
 // works again when the faults end. A failure prints its seed; -seed replays it with a trace.
 func TestRandomFaults(t *testing.T) {
 	if *seedFlag != 0 {
@@ -59,12 +59,16 @@ type world struct {
 	proposed int
 	readID   uint64
 	floors   map[uint64]Index
+	// stopped is a member whose clock stands still.
+	stopped MemberID
+	// calm makes faults that much rarer: what a run finds depends on how long nothing disturbs it.
+	calm int
 }
 
 func runSeed(seed uint64, trace *strings.Builder) error {
 	rng := rand.New(rand.NewPCG(seed, 7))
 	w := &world{cluster: newCluster(1 + 2*rng.IntN(3)), rng: rng, floors: map[uint64]Index{}}
-	w.trace = trace
+	w.trace, w.calm = trace, 1+rng.IntN(5)
 	initial := w.nodes[1].config.Initial
 	for range rng.IntN(3) {
 		w.add(MemberID(len(w.ids)+1), initial)
@@ -87,47 +91,106 @@ func runSeed(seed uint64, trace *strings.Builder) error {
 
 func (w *world) any() *node { return w.nodes[w.ids[w.rng.IntN(len(w.ids))]] }
 
+// step does one thing at random. The shares keep disks and links about as fast as what they have to
+// carry, so that elections succeed, fail and overlap in every run.
 func (w *world) step() {
 	n := w.any()
 	switch p := w.rng.IntN(1000); {
-	case p < 250:
-		n.core.Tick()
-	case p < 600:
-		w.moveMessage()
-	case p < 800:
-		w.turn(n)
-	case p < 880:
-		w.persistOne(n)
+	case p < 120:
+		w.tick()
+	case p < 450:
+		w.moveMessages()
+	case p < 700:
+		w.some(w.turn)
+	case p < 850:
+		w.some(w.write)
+	case p < 890:
+		w.propose(w.leading(n))
 	case p < 920:
-		w.propose(n)
+		w.read(w.leading(n))
 	case p < 940:
-		w.read(n)
-	case p < 955:
 		w.snapshot(n, Index(w.rng.IntN(5)))
-	case p < 970:
+	case p < 960:
 		w.install(n)
-	case p < 977:
-		w.crash(n)
-	case p < 982:
-		n.slowDisk = !n.slowDisk
-	case p < 987:
-		w.cut[[2]MemberID{n.id, w.any().id}] = w.rng.IntN(2) == 0
-	case p < 991:
-		w.isolate(n)
-	case p < 994:
-		clear(w.cut)
-	case p < 997:
-		w.change(n)
-	default:
-		_ = n.core.TransferLeadership(w.any().id) // refused unless n leads: both are fine here
+	case w.rng.IntN(w.calm) == 0:
+		w.fault(n, p)
 	}
 	w.checkMember(n)
 }
 
-// isolate cuts a member from all others: as a leader, it does not know that it has been replaced.
+// fault does what happens to members, links, clocks and disks, and what operators do.
+func (w *world) fault(n *node, p int) {
+	switch {
+	case p < 965:
+		w.crash(n)
+	case p < 972:
+		n.slowDisk = !n.slowDisk
+	case p < 980:
+		w.cut[[2]MemberID{n.id, w.any().id}] = w.rng.IntN(2) == 0
+	case p < 988:
+		w.isolate(w.leading(n))
+	case p < 992:
+		clear(w.cut)
+		w.stopped = NoMember
+	case p < 996:
+		w.change(n)
+	default:
+		_ = n.core.TransferLeadership(w.any().id) // refused unless n leads: both are fine here
+	}
+}
+
+// some does something to about half of the members.
+func (w *world) some(act func(*node)) {
+	for _, id := range w.ids {
+		if w.rng.IntN(2) == 0 {
+			act(w.nodes[id])
+			w.checkMember(w.nodes[id])
+		}
+	}
+}
+
+// tick lets time pass, not equally fast for everybody.
+func (w *world) tick() {
+	for _, id := range w.ids {
+		if id != w.stopped && w.rng.IntN(5) > 0 {
+			w.nodes[id].core.Tick()
+		}
+	}
+}
+
+// write completes a member's oldest write, on a slow disk seldom.
+func (w *world) write(n *node) {
+	if !n.slowDisk || w.rng.IntN(8) == 0 {
+		w.persistOne(n)
+	}
+}
+
+// leading returns a member that takes itself for the leader, or n when there is none.
+func (w *world) leading(n *node) *node {
+	for _, i := range w.rng.Perm(len(w.ids)) {
+		if other := w.nodes[w.ids[i]]; other.core.Role() == Leader {
+			return other
+		}
+	}
+	return n
+}
+
+// isolate cuts a member, and it alone, from all others: as a leader, it does not know that it has been replaced. Its
+// clock may stop as well, so that it does not find out for long.
 func (w *world) isolate(n *node) {
+	clear(w.cut)
+	w.stopped = NoMember
+	if w.rng.IntN(2) == 0 {
+		w.stopped = n.id
+	}
 	for _, id := range w.ids {
 		w.cut[[2]MemberID{n.id, id}], w.cut[[2]MemberID{id, n.id}] = true, true
+	}
+}
+
+func (w *world) moveMessages() {
+	for range 1 + w.rng.IntN(6) {
+		w.moveMessage()
 	}
 }
 
@@ -204,7 +267,7 @@ func (w *world) check() {
 // converge ends all faults and expects one leader, progress, and equal states.
 func (w *world) converge() error {
 	clear(w.cut)
-	w.network = nil
+	w.network, w.stopped = nil, NoMember
 	for _, n := range w.nodes {
 		n.slowDisk = false
 	}
