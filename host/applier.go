@@ -27,6 +27,8 @@ type applier struct {
 	mu      sync.Mutex
 	queue   []work
 	backlog atomic.Int64
+	// asked counts the queries that were queued and not yet run or dropped.
+	asked   atomic.Int64
 	applied atomic.Uint64
 	// held are queries that wait for an index. They leave when it is applied, or when they are late.
 	held    []pendingQuery
@@ -62,6 +64,7 @@ func (a *applier) add(w work) {
 		size += len(e.Payload)
 	}
 	a.backlog.Add(int64(size))
+	a.asked.Add(int64(len(w.queries)))
 	a.mu.Lock()
 	a.queue = append(a.queue, w)
 	a.mu.Unlock()
@@ -72,9 +75,11 @@ func (a *applier) add(w work) {
 }
 
 // busy reports whether a leader should take no more commands for now.
-func (a *applier) busy() bool {
-	return a.backlog.Load() > maxBacklogBytes
-}
+func (a *applier) busy() bool { return a.backlog.Load() > maxBacklogBytes }
+
+// swamped reports whether a follower should take no more entries for now. A majority may be faster
+// than this member, so the leader's bound does not bound its queue.
+func (a *applier) swamped() bool { return a.backlog.Load() > 4*maxBacklogBytes }
 
 func (a *applier) run() {
 	defer close(a.done)
@@ -86,6 +91,9 @@ func (a *applier) run() {
 		}
 		todo := a.take()
 		for i := range todo {
+			if a.stopping() {
+				return
+			}
 			if err := a.do(&todo[i]); err != nil {
 				a.events.failed(err)
 				return
@@ -103,7 +111,16 @@ func (a *applier) take() []work {
 	return todo
 }
 
-// stop ends the goroutine after the item under way.
+func (a *applier) stopping() bool {
+	select {
+	case <-a.quit:
+		return true
+	default:
+		return false
+	}
+}
+
+// stop ends the goroutine after the entry under way.
 func (a *applier) stop() {
 	close(a.quit)
 	<-a.done
@@ -117,6 +134,9 @@ func (a *applier) do(w *work) error {
 		a.applied.Store(uint64(w.restore.anchor.Index))
 	}
 	for _, e := range w.entries {
+		if a.stopping() {
+			return nil
+		}
 		if err := a.applyOne(e); err != nil {
 			return err
 		}
@@ -151,17 +171,19 @@ func (a *applier) applyOne(e consensus.LogEntry) error {
 	return nil
 }
 
-// runHeld runs the queries whose index is applied.
+// runHeld runs the queries whose index is applied, and drops those that are late.
 func (a *applier) runHeld() {
-	kept := a.held[:0]
+	kept, now := a.held[:0], a.now()
 	for _, q := range a.held {
 		switch {
+		case !now.Before(q.deadline):
 		case q.index <= a.replica.applied.Index:
 			a.events.answered(q.request, a.replica.query(q.payload, q.caller))
-		case a.now().Before(q.deadline):
+		default:
 			kept = append(kept, q)
 		}
 	}
+	a.asked.Add(int64(len(kept) - len(a.held)))
 	clear(a.held[len(kept):])
 	a.held = kept
 	a.holding.Store(int64(len(kept)))

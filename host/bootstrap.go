@@ -108,6 +108,7 @@ func newBootstrap(cfg *Config) (*bootstrap, error) {
 		}
 	}
 	b.self = clusterHost{Name: cfg.Name, ID: string(id)}
+	b.met[cfg.Name] = b.self
 	stored, err := cfg.Store.Meta(metaCluster)
 	if err != nil || stored == nil {
 		return b, err
@@ -138,7 +139,8 @@ func (b *bootstrap) run(ctx context.Context) (*clusterRecord, error) {
 		return b.record, nil
 	}
 	if len(b.peers) == 1 {
-		return b.record, b.found()
+		err := b.found()
+		return b.record, err
 	}
 	stop, err := b.hello.SubscribeHello(b.hear)
 	if err != nil {
@@ -148,20 +150,20 @@ func (b *bootstrap) run(ctx context.Context) (*clusterRecord, error) {
 	ticks, stopTicks := b.clock.Tick(helloInterval)
 	defer stopTicks()
 	b.logger.Info("waiting for the other hosts to form a cluster", "host", b.name, "peers", b.peers)
-	for b.record == nil {
-		if err := b.say(); err != nil {
-			return nil, err
-		}
+	err = b.say()
+	for b.record == nil && err == nil {
 		select {
 		case <-ctx.Done():
 			return nil, fmt.Errorf("host: no cluster was formed: this host (%s) has met %d of %d hosts (%v): %w",
 				b.name, len(b.met), len(b.peers), b.peers, context.Cause(ctx))
 		case <-ticks:
+			err = b.say()
 		case m := <-b.incoming:
-			if err := b.meet(m); err != nil {
-				return nil, err
-			}
+			err = b.meet(m) // not answered with a hello: two hosts would never fall silent
 		}
+	}
+	if err != nil {
+		return nil, err
 	}
 	return b.record, b.say()
 }
@@ -208,6 +210,12 @@ func (b *bootstrap) meet(m helloMessage) error {
 	if !slices.Equal(m.Peers, b.peers) {
 		return fmt.Errorf("%w: host %q was started for the hosts %v, this one for %v", ErrBadConfig, m.From.Name, m.Peers, b.peers)
 	}
+	if m.From.Name == b.name {
+		if m.From.ID != b.self.ID {
+			b.logger.Warn("another host has this host's name: give each a name of its own", "name", b.name)
+		}
+		return nil
+	}
 	if known, ok := b.met[m.From.Name]; ok && known.ID != m.From.ID {
 		b.logger.Warn("two hosts have one name, or a host lost its folder; the latest counts", "name", m.From.Name)
 	}
@@ -220,7 +228,6 @@ func (b *bootstrap) meet(m helloMessage) error {
 
 // found makes a new cluster of the hosts that have met.
 func (b *bootstrap) found() error {
-	b.met[b.name] = b.self
 	record := &clusterRecord{ID: hex.EncodeToString(randomBytes(8)), Key: randomBytes(32)}
 	for _, name := range b.peers {
 		record.Hosts = append(record.Hosts, b.met[name])

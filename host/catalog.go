@@ -84,7 +84,8 @@ type catalogCommand struct {
 	Remove string `codec:"r,omitempty"`
 }
 
-// catalogQuery asks for a page of groups: those after a name, at most Limit.
+// catalogQuery asks for a page of groups: those after a name, at most Limit, and fewer when they are
+// large. Only a page without any says that there are no more.
 type catalogQuery struct {
 	After string `codec:"a"`
 	Limit int    `codec:"l"`
@@ -167,6 +168,9 @@ func (v *catalogView) create(entry EntryContext, g groupRecord) Outcome {
 	if found {
 		return refused(catalogExists, "group "+g.Name+" exists already")
 	}
+	if g.Replicas < 1 {
+		return refused(catalogMalformed, "a group without replicas")
+	}
 	if !v.heldByMajority(g.Module) {
 		return refused(catalogNotHeld, "the module is not held by a majority of the hosts")
 	}
@@ -218,7 +222,12 @@ func (v *catalogView) remove(name string) Outcome {
 	return Outcome{}
 }
 
-// Query implements Machine: it returns a catalogView with one page of groups and all modules.
+// maxPageBytes bounds the records of a page, save that one always fits: a page has to fit into a
+// message between hosts.
+const maxPageBytes = 128 << 10
+
+// Query implements Machine: it returns a catalogView with one page of groups, without their init
+// arguments, and all modules.
 func (c *catalog) Query(_ EntryContext, payload []byte) (Outcome, error) {
 	var query catalogQuery
 	if err := unpack(payload, &query); err != nil {
@@ -226,8 +235,16 @@ func (c *catalog) Query(_ EntryContext, payload []byte) (Outcome, error) {
 	}
 	view := c.view.Load()
 	from := sort.Search(len(view.Groups), func(i int) bool { return view.Groups[i].Name > query.After })
-	to := min(len(view.Groups), from+max(query.Limit, 1))
-	out, err := pack(catalogView{Hosts: view.Hosts, Groups: view.Groups[from:to], Modules: view.Modules})
+	page := slices.Clone(view.Groups[from:min(len(view.Groups), from+max(query.Limit, 1))])
+	size := 0
+	for i := range page {
+		page[i].Init = nil
+		if size += 256 + len(page[i].Name) + len(page[i].Members)*(api.MaxNameBytes+16); size > maxPageBytes && i > 0 {
+			page = page[:i]
+			break
+		}
+	}
+	out, err := pack(catalogView{Hosts: view.Hosts, Groups: page, Modules: view.Modules})
 	if err != nil {
 		return Outcome{}, err
 	}

@@ -60,7 +60,7 @@ func TestChaos(t *testing.T) {
 	for _, seed := range seeds {
 		t.Run(fmt.Sprintf("GROUT_SEED=%d", seed), func(t *testing.T) {
 			c := newChaos(t, seed)
-			c.storm(4000)
+			c.storm(8000)
 			c.calm()
 			c.judge()
 			markers += len(c.digests)
@@ -83,14 +83,14 @@ func chaosSeeds(t *testing.T) uint64 {
 		return runs
 	}
 	if testing.Short() {
-		return 6
+		return 4
 	}
-	return 30
+	return 12
 }
 
 func newChaos(t *testing.T, seed uint64) *chaos {
 	timing := simTiming()
-	timing.SnapshotBytes = 3000
+	timing.SnapshotBytes = 2500
 	c := &chaos{sim: newSim(t, seed, 3+2*int(seed%2), timing)}
 	for range 4 {
 		c.newSession()
@@ -132,24 +132,24 @@ func (c *chaos) storm(steps int) {
 func (c *chaos) step() {
 	m := c.pick()
 	switch n := c.rng.IntN(1000); {
-	case n < 450:
+	case n < 500:
 		c.shuffle()
 	case n < 560:
 		c.now = c.now.Add(c.timing.Tick / 3)
 		m.tick()
 	case n < 680:
 		m.turn()
-	case n < 790 && m.up():
+	case n < 800 && m.up():
 		m.log.complete(1 + c.rng.IntN(3))
 	case n < 880:
 		m.work(c.rng.IntN(3))
 	case n < 900:
 		m.publish()
-	case n < 990:
+	case n < 994:
 		c.client(m)
-	case n < 993:
+	case n < 995:
 		m.crash()
-	case n < 996:
+	case n < 997:
 		if m.g == nil {
 			m.start()
 		}
@@ -180,6 +180,9 @@ func (c *chaos) shuffle() {
 	}
 	if fate != 1 {
 		c.arrive(f)
+		if c.rng.IntN(2) == 0 {
+			c.members[f.to].turn()
+		}
 	}
 	if len(c.net) > 400 {
 		c.net = c.net[100:]

@@ -151,7 +151,7 @@ func (h *Host) awaitLeader(ctx context.Context, record groupRecord) (api.GroupIn
 			return info.Leader != "" || len(info.Problems) > 0
 		})
 		if err != nil {
-			return api.GroupInfo{}, err
+			return api.GroupInfo{}, fault(api.CodeUnknown, "group %s was created, but has no leader yet: look at it before trying again", record.Name)
 		}
 	}
 	return h.describe(record), nil
@@ -171,10 +171,12 @@ func (h *Host) change(ctx context.Context, command catalogCommand) ([]byte, erro
 	return reply.Outcome.Output, catalogError(reply.Outcome)
 }
 
-// ask puts a request to the catalog until it has an answer or ctx ends.
+// ask puts a request to the catalog until it has an answer or ctx ends. The error's code is
+// CodeUnknown unless it is sure that the request had no effect.
 func (h *Host) ask(ctx context.Context, send func(done func(Reply))) (Reply, error) {
 	retry, stop := h.cfg.Clock.Tick(watchInterval)
 	defer stop()
+	code := api.CodeNoLeader
 	for {
 		answer := make(chan Reply, 1)
 		send(func(r Reply) { answer <- r })
@@ -182,7 +184,8 @@ func (h *Host) ask(ctx context.Context, send func(done func(Reply))) (Reply, err
 		select {
 		case reply = <-answer:
 		case <-ctx.Done():
-			return Reply{}, fault(api.CodeNoLeader, "the catalog did not answer in time: is a majority of the hosts %v running?", h.record.names())
+			return Reply{}, fault(api.CodeUnknown, "the catalog did not answer in time, look at the state before trying again: is a majority of the hosts %v running?",
+				h.record.names())
 		}
 		if reply.Err == nil {
 			return reply, nil
@@ -190,11 +193,16 @@ func (h *Host) ask(ctx context.Context, send func(done func(Reply))) (Reply, err
 		if !slices.Contains([]api.Code{api.CodeNoLeader, api.CodeBusy, api.CodeUnknown}, reply.Err.Code) {
 			return Reply{}, reply.Err
 		}
+		if reply.Err.Code == api.CodeUnknown {
+			code = api.CodeUnknown
+		}
 		select {
 		case <-retry:
+			continue
 		case <-ctx.Done():
-			return Reply{}, fault(api.CodeNoLeader, "the catalog did not answer in time: %s", reply.Err.Text)
+		case <-h.ctx.Done():
 		}
+		return Reply{}, fault(code, "the catalog did not answer in time: %s", reply.Err.Text)
 	}
 }
 
@@ -217,6 +225,9 @@ func (h *Host) page(ctx context.Context, query catalogQuery) (*catalogView, erro
 		return nil, err
 	}
 	reply, err := h.ask(ctx, func(done func(Reply)) { h.catalog.query(QueryRequest{Payload: payload}, done) })
+	if e := (*Error)(nil); errors.As(err, &e) && e.Code == api.CodeUnknown {
+		return nil, fault(api.CodeNoLeader, "%s", e.Text) // a query has no effect
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -237,7 +248,7 @@ func (h *Host) findGroup(ctx context.Context, name string) (groupRecord, error) 
 		if record, ok := view.group(name); ok {
 			return record, nil
 		}
-		if len(view.Groups) < catalogPage {
+		if len(view.Groups) == 0 {
 			return groupRecord{}, fault(api.CodeNotFound, "there is no group %q", name)
 		}
 		after = view.Groups[len(view.Groups)-1].Name
@@ -265,7 +276,7 @@ func (h *Host) Describe(ctx context.Context, name string) ([]api.GroupInfo, erro
 		for _, record := range view.Groups {
 			out = append(out, h.describe(record))
 		}
-		if len(view.Groups) < catalogPage {
+		if len(view.Groups) == 0 {
 			return out, nil
 		}
 		after = view.Groups[len(view.Groups)-1].Name
@@ -279,8 +290,8 @@ func (h *Host) describe(record groupRecord) api.GroupInfo {
 		Created: time.Unix(0, record.CreatedNanos).UTC(),
 	}
 	h.mu.RLock()
+	defer h.mu.RUnlock()
 	held := h.groups[record.Name]
-	h.mu.RUnlock()
 	var status *groupStatus
 	if held != nil && held.record.ID == record.ID {
 		if held.problem != "" {
@@ -359,12 +370,15 @@ func (h *Host) onLeader(ctx context.Context, record groupRecord, do func(*group)
 		if errors.Is(err, consensus.ErrNotLeader) || errors.Is(err, consensus.ErrTransferring) {
 			return noLeaderFault(record.Name)
 		}
+		if errors.Is(err, consensus.ErrBusy) {
+			return busyFault(record.Name)
+		}
 		if errors.Is(err, consensus.ErrNoSuchMember) {
 			return fault(api.CodeBadRequest, "leadership of group %s cannot go to that member: it leads already, or has no vote", record.Name)
 		}
 		return err
 	case <-ctx.Done():
-		return fault(api.CodeNoLeader, "the leader of group %s did not answer in time", record.Name)
+		return fault(api.CodeUnknown, "the leader of group %s did not answer in time, look at the group before trying again", record.Name)
 	}
 }
 

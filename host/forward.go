@@ -91,12 +91,15 @@ func (g *group) forwardCommands(leader consensus.MemberID) {
 
 // takeForwarded proposes another member's commands and tells it their slots.
 func (g *group) takeForwarded(from consensus.MemberID, m *consensus.ForwardCommand) {
+	if !g.core.Configuration().IsMember(from) {
+		return
+	}
 	recent := g.forwards.taken[from]
 	if recent == nil {
 		recent = &recentIDs{known: map[uint64]bool{}}
 		g.forwards.taken[from] = recent
 	}
-	if !g.core.Configuration().IsMember(from) || !recent.fresh(m.RequestID) {
+	if !recent.fresh(m.RequestID) {
 		return
 	}
 	ack := &consensus.CommandAck{RequestID: m.RequestID}
@@ -111,7 +114,7 @@ func (g *group) takeForwarded(from consensus.MemberID, m *consensus.ForwardComma
 	switch leader, _ := g.core.Leader(); {
 	case leader != g.self:
 		ack.Refused = consensus.RefusedNotLeader
-	case g.applier.busy():
+	case g.busy():
 		ack.Refused = consensus.RefusedBusy
 	default:
 		first, last, err := g.core.Propose(consensus.EntryCommand, m.Commands...)
@@ -134,8 +137,7 @@ func (g *group) takeAck(m *consensus.CommandAck) {
 		g.waiters.assign(sent.commands, consensus.Cursor{Term: m.Term, Index: m.First})
 		return
 	}
-	g.waiters.unsent(sent.commands)
-	g.parked = append(g.parked, sent.commands...)
+	g.parked = append(g.parked, g.waiters.unsent(sent.commands)...)
 }
 
 // forwardQuery sends one query to the leader.
@@ -157,7 +159,8 @@ func (g *group) takeForwardedQuery(from consensus.MemberID, m *consensus.Forward
 	}
 	respond := func(reply Reply) {
 		response := &consensus.QueryResponse{RequestID: m.RequestID, Position: reply.Index}
-		if response.Result, err = pack(storedReply{Reply: reply.Outcome, Err: reply.Err, Term: reply.Term}); err != nil {
+		packed, err := pack(storedReply{Reply: reply.Outcome, Err: reply.Err, Term: reply.Term})
+		if response.Result = packed; err != nil {
 			response.Refused = consensus.RefusedBusy
 		}
 		g.send([]consensus.Envelope{{From: g.self, To: from, Message: response}})

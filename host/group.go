@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -74,16 +75,7 @@ type groupStatus struct {
 	problem  string
 }
 
-// openGroup loads a member from its log and starts it.
-func openGroup(cfg groupConfig) (*group, error) {
-	g, err := newGroup(cfg)
-	if err == nil {
-		g.start()
-	}
-	return g, err
-}
-
-// newGroup loads a member from its log. Messages are delivered to it from here on.
+// newGroup loads a member from its log. Messages and requests gather from here on, until start.
 func newGroup(cfg groupConfig) (*group, error) {
 	restored, err := cfg.log.Load()
 	if err != nil {
@@ -109,9 +101,11 @@ func newGroup(cfg groupConfig) (*group, error) {
 	g.applier = newApplier(cfg.self, replica, g, cfg.clock.Now)
 	g.events = newPublisher(&cfg)
 	g.publishStatus("")
-	if g.stopReceive, err = cfg.transport.Receive(cfg.ref, g.inbox.message); err != nil {
+	stop, err := cfg.transport.Receive(cfg.ref, g.inbox.message)
+	if err != nil {
 		return nil, fmt.Errorf("host: receiving for group %s: %w", cfg.ref.Name, err)
 	}
+	g.stopReceive = sync.OnceFunc(stop)
 	return g, nil
 }
 
@@ -166,6 +160,9 @@ func (g *group) turn() error {
 	if s := g.status.Load(); s.Leader != g.leaderID() || s.Role != g.core.Role() {
 		g.publishStatus("")
 	}
+	if g.core.HasReady() {
+		g.inbox.ring() // what was proposed last does not wait for a tick
+	}
 	return nil
 }
 
@@ -185,7 +182,7 @@ func (g *group) intake(in *batch) error {
 	for _, do := range in.calls {
 		do()
 	}
-	g.waiting = append(g.waiting, in.commands...)
+	g.waiting = append(g.waiting, g.waiters.keep(in.commands)...)
 	g.asking = append(g.asking, in.queries...)
 	g.propose()
 	g.ask()
@@ -198,6 +195,11 @@ func (g *group) step(m consensus.Envelope) error {
 		return nil
 	}
 	switch message := m.Message.(type) {
+	case *consensus.AppendEntries:
+		if len(message.Entries) > 0 && g.applier.swamped() {
+			return nil // as if it were lost: the leader sends it again
+		}
+		return g.core.Step(m.From, m.Message)
 	case *consensus.ForwardCommand:
 		g.takeForwarded(m.From, message)
 	case *consensus.CommandAck:
@@ -235,6 +237,7 @@ func (g *group) send(messages []consensus.Envelope) {
 
 func (g *group) apply(rd consensus.Ready) error {
 	if rd.Restore != nil {
+		g.fetch.installing = false
 		image, err := g.installedImage(rd.Restore)
 		if err != nil {
 			return err
@@ -270,25 +273,14 @@ const sweepTicks = 4
 
 // dropLate forgets queued requests whose waiters have been answered as late.
 func (g *group) dropLate(now time.Time) {
-	kept := g.asking[:0]
-	for _, q := range g.asking {
-		if now.Before(q.deadline) {
-			kept = append(kept, q)
-		}
-	}
-	g.asking = kept
-	commands := g.waiting[:0]
-	for _, c := range g.waiting {
-		if g.waiters.waits(c.request) {
-			commands = append(commands, c)
-		}
-	}
-	g.waiting = commands
+	g.asking = slices.DeleteFunc(g.asking, func(q pendingQuery) bool { return !now.Before(q.deadline) })
+	g.waiting = g.waiters.keep(g.waiting)
 }
 
 // fail stops the member for good and answers everybody who waits.
 func (g *group) fail(err error) {
 	g.logger.Error("member stopped", "group", g.ref.Name, "member", g.self, "error", err)
+	g.stopReceive() // nobody empties the inbox any more
 	g.publishStatus(err.Error())
 	g.waiters.close(fault(api.CodeInternal, "this member of group %s has stopped: %v", g.ref.Name, err))
 	g.stopped(err)

@@ -102,6 +102,10 @@ type Host struct {
 	groups map[string]*hosted
 	// view is what the groups were last brought in line with.
 	view *catalogView
+	// closed is set when no goroutine may be begun any more.
+	closed bool
+	// endpoints is held while the endpoints of a group are opened or closed.
+	endpoints sync.Mutex
 
 	wake      chan struct{}
 	quit      chan struct{}
@@ -111,7 +115,7 @@ type Host struct {
 	stopGreet func()
 }
 
-// hosted is a group that the catalog places on this host.
+// hosted is a group that the catalog places on this host. All but record is guarded by Host.mu.
 type hosted struct {
 	record groupRecord
 	// group is nil while the member cannot run.
@@ -119,8 +123,10 @@ type hosted struct {
 	chunks *BlobStore
 	// open is set while clients can reach the member.
 	open bool
-	// problem is why the member does not run, "" while it does.
+	// problem is why the member does not run, "" while it does. When stopped is set it will not be
+	// tried again.
 	problem string
+	stopped bool
 }
 
 // New opens a host's data. Until Start has returned it answers every request with "no leader".
@@ -140,7 +146,7 @@ func New(cfg Config) (*Host, error) {
 	if err != nil {
 		return nil, err
 	}
-	uploads, err := newUploads(filepath.Join(cfg.Dir, "uploads"))
+	uploads, err := newUploads(filepath.Join(cfg.Dir, "uploads"), cfg.Clock.Now)
 	if err != nil {
 		return nil, err
 	}
@@ -167,9 +173,11 @@ func (h *Host) Start(ctx context.Context) error {
 	h.mu.Lock()
 	h.record = record
 	h.mu.Unlock()
-	if h.stopGreet, err = h.boot.greet(); err != nil {
+	stop, err := h.boot.greet()
+	if err != nil {
 		return fmt.Errorf("host: listening for other hosts: %w", err)
 	}
+	h.stopGreet = stop
 	if err := h.startCatalog(); err != nil {
 		return err
 	}
@@ -203,12 +211,13 @@ func (h *Host) startCatalog() error {
 		return err
 	}
 	config.machine, config.chunks = h.machine, chunks
-	if h.catalog, err = openGroup(config); err != nil {
+	if h.catalog, err = newGroup(config); err != nil {
 		return err
 	}
 	h.mu.Lock()
 	h.groups[catalogGroup] = &hosted{group: h.catalog, chunks: chunks}
 	h.mu.Unlock()
+	h.catalog.start()
 	return nil
 }
 
@@ -239,20 +248,53 @@ func (h *Host) groupConfig(ref GroupRef, members []placement) (groupConfig, erro
 // memberStopped is called from a group's loop: the rest happens elsewhere.
 func (h *Host) memberStopped(ref GroupRef, err error) {
 	h.mu.Lock()
-	if held := h.groups[ref.Name]; held != nil && held.group != nil && held.group.ref.ID == ref.ID {
-		held.problem = err.Error()
+	defer h.mu.Unlock()
+	held := h.groups[ref.Name]
+	if held == nil || held.record.ID != ref.ID || h.closed {
+		return
 	}
-	h.mu.Unlock()
+	held.problem, held.stopped = err.Error(), true
 	h.done.Add(1)
 	go func() {
 		defer h.done.Done()
-		if ref.Name == catalogGroup {
-			return
-		}
-		if err := h.cfg.Endpoints.RemoveGroup(ref.Name); err != nil {
+		if err := h.closeEndpoints(held); err != nil {
 			h.cfg.Logger.Warn("closing the endpoints of a stopped member", "group", ref.Name, "error", err)
 		}
 	}()
+}
+
+// openEndpoints lets clients reach a member, unless it has stopped meanwhile.
+func (h *Host) openEndpoints(held *hosted) error {
+	h.endpoints.Lock()
+	defer h.endpoints.Unlock()
+	h.mu.RLock()
+	stopped := held.stopped
+	h.mu.RUnlock()
+	if stopped {
+		return nil
+	}
+	if err := h.cfg.Endpoints.AddGroup(held.record.Name); err != nil {
+		return fmt.Errorf("host: opening the endpoints of group %s: %w", held.record.Name, err)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	held.open = true
+	return nil
+}
+
+// closeEndpoints takes a member from its clients. Endpoints that were opened for another life of the
+// group stay.
+func (h *Host) closeEndpoints(held *hosted) error {
+	h.endpoints.Lock()
+	defer h.endpoints.Unlock()
+	h.mu.Lock()
+	open := held.open
+	held.open = false
+	h.mu.Unlock()
+	if !open {
+		return nil
+	}
+	return h.cfg.Endpoints.RemoveGroup(held.record.Name)
 }
 
 func (h *Host) ring() {
@@ -262,23 +304,27 @@ func (h *Host) ring() {
 	}
 }
 
-// Close stops every member and waits for them. The store and the transport stay open.
+// Close stops every member and waits for them. The store and the transport stay open. A second call
+// returns ErrClosed.
 func (h *Host) Close() error {
+	h.mu.Lock()
+	again := h.closed
+	h.closed = true
+	h.mu.Unlock()
+	if again {
+		return ErrClosed
+	}
 	h.stopGreet()
 	h.cancel()
 	close(h.quit)
 	h.done.Wait()
-	h.mu.Lock()
-	defer h.mu.Unlock()
 	var errs []error
-	for name, held := range h.groups {
-		if held.group == nil {
-			continue
+	// Nothing changes the map any more. A member that is failing right now needs the lock to say so.
+	for _, held := range h.groups {
+		errs = append(errs, h.closeEndpoints(held))
+		if held.group != nil {
+			held.group.close()
 		}
-		if name != catalogGroup {
-			errs = append(errs, h.cfg.Endpoints.RemoveGroup(name))
-		}
-		held.group.close()
 	}
 	return errors.Join(errs...)
 }
@@ -321,7 +367,7 @@ func (h *Host) serving(name string) (*group, *Error) {
 	case held == nil || name == catalogGroup:
 		return nil, fault(api.CodeNotFound, "there is no group %q on host %s", name, h.cfg.Name)
 	case held.problem != "":
-		return nil, fault(api.CodeInternal, "the member of group %s on host %s has stopped: %s", name, h.cfg.Name, held.problem)
+		return nil, fault(api.CodeInternal, "the member of group %s on host %s does not run: %s", name, h.cfg.Name, held.problem)
 	case held.group == nil:
 		return nil, fault(api.CodeNoLeader, "the member of group %s on host %s is starting: try again", name, h.cfg.Name)
 	}
@@ -362,9 +408,13 @@ func (h *Host) Piece(request BlobRequest) ([]byte, int64, error) {
 	return store.Piece(request.Digest, request.Offset, min(request.Limit, fetchPiece))
 }
 
-// removeData deletes what a group stored on this host.
+// removeData deletes what a group stored on this host. The log goes last: while the store lists it,
+// what is left is found and tried again.
 func (h *Host) removeData(id GroupID) error {
-	return errors.Join(h.cfg.Store.Group(id).Remove(), os.RemoveAll(h.chunkDir(id)))
+	if err := os.RemoveAll(h.chunkDir(id)); err != nil {
+		return fmt.Errorf("host: deleting the snapshots of group %d: %w", id, err)
+	}
+	return h.cfg.Store.Group(id).Remove()
 }
 
 func hexDigest(d Digest) string { return hex.EncodeToString(d[:]) }

@@ -64,11 +64,20 @@ func (i *inbox) ring() {
 func (i *inbox) take() *batch {
 	i.mu.Lock()
 	defer i.mu.Unlock()
+	i.spare.forget()
 	i.next, i.spare = batch{
 		messages: i.spare.messages[:0], commands: i.spare.commands[:0],
 		queries: i.spare.queries[:0], calls: i.spare.calls[:0],
 	}, i.next
 	return &i.spare
+}
+
+// forget drops what the emptied slices still hold on to.
+func (b *batch) forget() {
+	clear(b.messages)
+	clear(b.commands)
+	clear(b.queries)
+	clear(b.calls)
 }
 
 // message adds one from another member, or drops it when there are too many.
@@ -121,10 +130,11 @@ func (i *inbox) query(q pendingQuery) {
 // written reports the end of a write.
 func (i *inbox) written(seq uint64, err error) {
 	i.mu.Lock()
-	if err != nil && i.next.failure == nil {
-		i.next.failure = err
-	} else {
+	switch {
+	case err == nil:
 		i.next.persisted = max(i.next.persisted, seq)
+	case i.next.failure == nil:
+		i.next.failure = err
 	}
 	i.mu.Unlock()
 	i.ring()

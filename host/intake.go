@@ -9,13 +9,12 @@ import (
 
 // execute takes a client's command.
 func (g *group) execute(request CommandRequest, reply func(Reply)) {
-	if g.applier.busy() || g.events.full() {
+	if g.busy() {
 		reply(Reply{Err: busyFault(g.ref.Name)})
 		return
 	}
-	id := g.waiters.add(len(request.Payload), g.deadline(request.Timeout), reply)
+	id := g.await(len(request.Payload), g.deadline(request.Timeout), reply)
 	if id == 0 {
-		reply(Reply{Err: busyFault(g.ref.Name)})
 		return
 	}
 	encoded := encodeCommand(command{
@@ -27,10 +26,13 @@ func (g *group) execute(request CommandRequest, reply func(Reply)) {
 
 // query takes a client's query.
 func (g *group) query(request QueryRequest, reply func(Reply)) {
-	deadline := g.deadline(request.Timeout)
-	id := g.waiters.add(len(request.Payload), deadline, reply)
-	if id == 0 {
+	if g.applier.asked.Load() > maxWaiters {
 		reply(Reply{Err: busyFault(g.ref.Name)})
+		return
+	}
+	deadline := g.deadline(request.Timeout)
+	id := g.await(len(request.Payload), deadline, reply)
+	if id == 0 {
 		return
 	}
 	g.inbox.query(pendingQuery{
@@ -39,11 +41,26 @@ func (g *group) query(request QueryRequest, reply func(Reply)) {
 	})
 }
 
+// busy reports whether the group should take no more commands for now.
+func (g *group) busy() bool { return g.applier.busy() || g.events.full() }
+
+// await registers a request, or answers that it is not taken and returns 0.
+func (g *group) await(size int, deadline time.Time, reply func(Reply)) uint64 {
+	id, stopped := g.waiters.add(size, deadline, reply)
+	switch {
+	case stopped != nil:
+		reply(Reply{Err: stopped})
+	case id == 0:
+		reply(Reply{Err: busyFault(g.ref.Name)})
+	}
+	return id
+}
+
 func (g *group) deadline(timeout time.Duration) time.Time {
-	if timeout <= 0 || timeout > maxRequestTimeout {
+	if timeout <= 0 {
 		timeout = g.timing.RequestTimeout
 	}
-	return g.clock.Now().Add(timeout)
+	return g.clock.Now().Add(min(timeout, maxRequestTimeout))
 }
 
 // maxRequestTimeout bounds what a client may ask for.
@@ -138,11 +155,4 @@ func (g *group) answerReads(reads []consensus.Read) {
 		}
 		g.applier.add(work{queries: queries})
 	}
-}
-
-// waits reports whether a request still awaits its answer.
-func (w *waiters) waits(id uint64) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.byID[id] != nil
 }

@@ -2,9 +2,12 @@ package host
 
 import "github.com/groutlabs/grout/consensus"
 
-// maxOutboxEvents bounds the events that await publication: past it the group takes no commands
-// until some are published.
-const maxOutboxEvents = 65536
+// The bounds of the events that await publication: past them the leader takes no commands until some
+// are published.
+const (
+	maxOutboxEvents = 65536
+	maxOutboxBytes  = 64 << 20
+)
 
 // outbox holds the events that are not known to be published. It is replicated: every member holds
 // the same, the leader publishes, and its commands carry how far it got. So a new leader knows what
@@ -21,6 +24,9 @@ type storedEvent struct {
 	Suffix  string          `codec:"s"`
 	Payload []byte          `codec:"p"`
 }
+
+// bytes is what an event counts against the bound: its texts and a share of a message.
+func (e *storedEvent) bytes() int { return 64 + len(e.Suffix) + len(e.Payload) }
 
 func (o *outbox) add(index consensus.Index, events []Event) {
 	for _, e := range events {

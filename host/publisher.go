@@ -17,12 +17,15 @@ type publisher struct {
 	logger    *slog.Logger
 	wake      chan struct{}
 	// done is the index up to which this member knows everything to be published.
-	done    atomic.Uint64
-	pending atomic.Int64
+	done atomic.Uint64
 
 	mu      sync.Mutex
 	leading bool
 	queue   []storedEvent
+	// queueBytes are the sizes of the queue's events. flying and flyingBytes say the same of those that
+	// were taken from it and are being published.
+	queueBytes, flyingBytes int
+	flying                  int
 	// taken is the index of the last event that was queued in this leadership.
 	taken consensus.Index
 }
@@ -40,6 +43,7 @@ func (p *publisher) lead(leading bool) {
 	defer p.mu.Unlock()
 	if p.leading != leading {
 		p.leading, p.queue, p.taken = leading, nil, 0
+		p.queueBytes = 0
 	}
 }
 
@@ -47,7 +51,6 @@ func (p *publisher) lead(leading bool) {
 func (p *publisher) offer(events []storedEvent) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.pending.Store(int64(len(events)))
 	if !p.leading {
 		return
 	}
@@ -58,6 +61,9 @@ func (p *publisher) offer(events []storedEvent) {
 	if n == len(events) {
 		return
 	}
+	for i := range events[n:] {
+		p.queueBytes += events[n+i].bytes()
+	}
 	p.queue = append(p.queue, events[n:]...)
 	p.taken = events[len(events)-1].Index
 	select {
@@ -66,8 +72,13 @@ func (p *publisher) offer(events []storedEvent) {
 	}
 }
 
-// full reports whether so many events await publication that no command should be taken.
-func (p *publisher) full() bool { return p.pending.Load() > maxOutboxEvents }
+// full reports whether so many events await publication by this member that it should take no command.
+// What others hold does not count: only a command can tell them that it was published.
+func (p *publisher) full() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.queue)+p.flying > maxOutboxEvents || p.queueBytes+p.flyingBytes > maxOutboxBytes
+}
 
 // publishedTo is the index that the leader's next commands carry.
 func (p *publisher) publishedTo() consensus.Index { return consensus.Index(p.done.Load()) }
@@ -88,11 +99,13 @@ func (p *publisher) run(quit <-chan struct{}) {
 	}
 }
 
+// take empties the queue; what was taken before counts as published, or is given up.
 func (p *publisher) take() []storedEvent {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	events := p.queue
-	p.queue = nil
+	p.flying, p.flyingBytes = len(events), p.queueBytes
+	p.queue, p.queueBytes = nil, 0
 	return events
 }
 

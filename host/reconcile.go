@@ -2,7 +2,9 @@ package host
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -13,7 +15,7 @@ const reconcileRetry = time.Second
 func (h *Host) reconcileLoop() {
 	defer h.done.Done()
 	retry, stop := h.cfg.Clock.Tick(reconcileRetry)
-	defer stop()
+	defer func() { stop() }()
 	settled := false
 	for {
 		if settled {
@@ -83,10 +85,10 @@ func (h *Host) stopRemoved(view *catalogView) bool {
 }
 
 func (h *Host) stopMember(held *hosted) bool {
+	if err := h.closeEndpoints(held); err != nil {
+		h.cfg.Logger.Warn("closing endpoints", "group", held.record.Name, "error", err)
+	}
 	if held.group != nil {
-		if err := h.cfg.Endpoints.RemoveGroup(held.record.Name); err != nil {
-			h.cfg.Logger.Warn("closing endpoints", "group", held.record.Name, "error", err)
-		}
 		held.group.close()
 	}
 	if err := h.removeData(held.record.ID); err != nil {
@@ -162,41 +164,36 @@ func (h *Host) fetchModule(m moduleRecord) error {
 
 // startMember starts this host's member of a group, if it has one that does not run yet.
 func (h *Host) startMember(record groupRecord) error {
-	placed := false
-	for _, p := range record.Members {
-		placed = placed || p.Host == h.cfg.Name
-	}
-	h.mu.RLock()
-	running := h.groups[record.Name]
-	h.mu.RUnlock()
-	same := running != nil && running.record.ID == record.ID
-	if !placed || (same && (running.open || running.problem != "")) {
+	if !slices.ContainsFunc(record.Members, func(p placement) bool { return p.Host == h.cfg.Name }) {
 		return nil
 	}
-	held := hosted{record: record}
-	if same {
-		held = *running
+	held, due := h.member(record)
+	if !due {
+		return nil
 	}
 	if held.group == nil {
-		h.setHosted(held)
-		if err := h.openMember(&held); err != nil {
+		if err := h.openMember(held); err != nil {
 			return err
 		}
-		h.setHosted(held)
 	}
-	if err := h.cfg.Endpoints.AddGroup(record.Name); err != nil {
-		return fmt.Errorf("host: opening the endpoints of group %s: %w", record.Name, err)
+	if err := h.openEndpoints(held); err != nil {
+		return err
 	}
-	held.open = true
-	h.setHosted(held)
 	h.cfg.Logger.Info("group started", "group", record.Name, "host", h.cfg.Name)
 	return nil
 }
 
-func (h *Host) setHosted(held hosted) {
+// member returns this host's member of a group, and whether it has to be started. Only the goroutine
+// that reconciles adds and removes members.
+func (h *Host) member(record groupRecord) (held *hosted, due bool) {
 	h.mu.Lock()
-	h.groups[held.record.Name] = &held
-	h.mu.Unlock()
+	defer h.mu.Unlock()
+	held = h.groups[record.Name]
+	if held == nil || held.record.ID != record.ID {
+		held = &hosted{record: record}
+		h.groups[record.Name] = held
+	}
+	return held, !held.open && !held.stopped
 }
 
 // openMember makes the machine and the group of a member.
@@ -218,19 +215,28 @@ func (h *Host) openMember(held *hosted) error {
 		Group: record.Name, Module: module, Digest: record.Module, Seed: record.Seed, Limits: record.Limits, Init: record.Init,
 	})
 	if err != nil {
-		return fmt.Errorf("host: starting the machine of group %s: %w", record.Name, err)
+		err = fmt.Errorf("host: starting the machine of group %s: %w", record.Name, err)
+		h.mu.Lock()
+		held.problem = err.Error()
+		h.mu.Unlock()
+		return err
 	}
 	config.machine, config.chunks, config.module = machine, chunks, record.Module
 	config.commandLimit = MaxCommandBytes
 	if record.Limits.CommandBytes > 0 {
 		config.commandLimit = int(record.Limits.CommandBytes)
 	}
-	group, err := openGroup(config)
+	group, err := newGroup(config)
+	h.mu.Lock()
 	if err != nil {
-		held.problem = err.Error()
-		h.setHosted(*held)
-		return err
+		held.problem, held.stopped = err.Error(), true
+	} else {
+		held.group, held.chunks, held.problem = group, chunks, ""
 	}
-	held.group, held.chunks = group, chunks
+	h.mu.Unlock()
+	if err != nil {
+		return errors.Join(err, machine.Close())
+	}
+	group.start()
 	return nil
 }

@@ -27,8 +27,11 @@ type fetchState struct {
 	previous Digest
 	current  Digest
 	anchor   consensus.Cursor
-	cancel   context.CancelFunc
-	ended    chan struct{}
+	// installing is set from the installation of a snapshot until it is durable: the chunks of the one
+	// before may still be needed.
+	installing bool
+	cancel     context.CancelFunc
+	ended      chan struct{}
 }
 
 // cancelFetch ends a fetch under way and waits for it.
@@ -134,7 +137,7 @@ func (g *group) mark() error {
 // offered begins to fetch a snapshot that the leader offers, unless this member is busy with one.
 // The leader repeats its offer with every heartbeat.
 func (g *group) offered(offer consensus.StateSyncOffer) {
-	if g.saving != nil || g.fetch.cancel != nil {
+	if g.saving != nil || g.fetch.cancel != nil || g.fetch.installing {
 		return
 	}
 	if len(offer.Snapshot.Manifest) != len(Digest{}) {
@@ -183,6 +186,7 @@ func (g *group) fetched(meta consensus.SnapshotMeta, offer consensus.StateSyncOf
 		return
 	}
 	if installed {
+		g.fetch.installing = true
 		g.adoptSnapshot(meta.Anchor.Index, Digest(meta.Manifest))
 	}
 }

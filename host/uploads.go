@@ -3,9 +3,11 @@ package host
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"github.com/groutlabs/grout/sdk/api"
 )
@@ -15,59 +17,95 @@ const (
 	MaxModuleBytes = 64 << 20
 	// maxUploads bounds the uploads under way on one host.
 	maxUploads = 16
+	// uploadLife is how long an upload may pause while others wait for its place.
+	uploadLife = time.Minute
 )
 
 // uploads gathers modules that arrive piece by piece, in files.
 type uploads struct {
 	dir  string
+	now  func() time.Time
 	mu   sync.Mutex
-	have map[Digest]int64
+	have map[Digest]upload
+}
+
+// upload is a module that is not complete yet.
+type upload struct {
+	bytes int64
+	// at is when the last piece came.
+	at time.Time
 }
 
 // newUploads empties the folder: an upload does not outlive its host's process.
-func newUploads(dir string) (*uploads, error) {
+func newUploads(dir string, now func() time.Time) (*uploads, error) {
 	if err := errors.Join(os.RemoveAll(dir), os.MkdirAll(dir, 0o755)); err != nil {
 		return nil, fmt.Errorf("host: upload folder: %w", err)
 	}
-	return &uploads{dir: dir, have: map[Digest]int64{}}, nil
+	return &uploads{dir: dir, now: now, have: map[Digest]upload{}}, nil
 }
 
 func (u *uploads) path(d Digest) string { return filepath.Join(u.dir, hexDigest(d)) }
 
-// add appends a piece. A piece that does not follow what is there changes nothing. It returns how
-// many bytes are there now.
+// add appends a piece. A piece that does not follow what is there changes nothing, save that one at
+// offset 0 begins again. It returns how many bytes are there now.
 func (u *uploads) add(p UploadPiece) (int64, error) {
 	if p.Size < 1 || p.Size > MaxModuleBytes {
 		return 0, fault(api.CodeTooLarge, "the module has %d bytes, 1 to %d are possible", p.Size, MaxModuleBytes)
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	have, begun := u.have[p.Digest]
-	if p.Offset == 0 && begun {
-		have, begun = 0, false // a new attempt
-		if err := os.Truncate(u.path(p.Digest), 0); err != nil {
-			return 0, fmt.Errorf("host: storing an upload: %w", err)
-		}
-	}
-	if !begun && len(u.have) >= maxUploads {
-		return 0, fault(api.CodeBusy, "%d uploads are under way on this host: try again later", maxUploads)
-	}
-	if p.Offset != have {
-		return have, nil
+	held, begun := u.have[p.Digest]
+	if p.Offset != 0 && p.Offset != held.bytes {
+		return held.bytes, nil
 	}
 	if p.Offset+int64(len(p.Data)) > p.Size {
-		return have, fault(api.CodeBadRequest, "the piece ends at byte %d of a module of %d", p.Offset+int64(len(p.Data)), p.Size)
+		return held.bytes, fault(api.CodeBadRequest, "the piece ends at byte %d of a module of %d", p.Offset+int64(len(p.Data)), p.Size)
 	}
-	file, err := os.OpenFile(u.path(p.Digest), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if !begun {
+		if err := u.makeRoom(); err != nil {
+			return 0, err
+		}
+	}
+	// What is lost now is not counted on below.
+	u.have[p.Digest] = upload{bytes: p.Offset, at: u.now()}
+	if err := u.write(p); err != nil {
+		return p.Offset, fmt.Errorf("host: storing an upload: %w", err)
+	}
+	u.have[p.Digest] = upload{bytes: p.Offset + int64(len(p.Data)), at: u.now()}
+	return u.have[p.Digest].bytes, nil
+}
+
+// write puts a piece behind what precedes it, and drops whatever the file holds beyond.
+func (u *uploads) write(p UploadPiece) error {
+	file, err := os.OpenFile(u.path(p.Digest), os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
-		return have, fmt.Errorf("host: storing an upload: %w", err)
+		return err
 	}
-	_, err = file.Write(p.Data)
-	if err := errors.Join(err, file.Close()); err != nil {
-		return have, fmt.Errorf("host: storing an upload: %w", err)
+	err = file.Truncate(p.Offset)
+	if err == nil {
+		_, err = file.WriteAt(p.Data, p.Offset)
 	}
-	u.have[p.Digest] = have + int64(len(p.Data))
-	return u.have[p.Digest], nil
+	return errors.Join(err, file.Close())
+}
+
+// makeRoom drops uploads that were given up when there are too many.
+func (u *uploads) makeRoom() error {
+	if len(u.have) < maxUploads {
+		return nil
+	}
+	for d, held := range u.have {
+		if u.now().Sub(held.at) < uploadLife {
+			continue
+		}
+		if err := os.Remove(u.path(d)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("host: dropping an upload: %w", err)
+		}
+		delete(u.have, d)
+	}
+	if len(u.have) >= maxUploads {
+		return fault(api.CodeBusy, "%d uploads are under way on this host: try again later", maxUploads)
+	}
+	return nil
 }
 
 // take reads a whole upload and forgets it.

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -24,6 +25,8 @@ type waiters struct {
 	bytes int
 	// noOp is the position of the last applied no-op, where a leader took office.
 	noOp consensus.Cursor
+	// closed is why nobody is answered any more, nil until close.
+	closed *Error
 }
 
 // waiter is one request.
@@ -43,12 +46,13 @@ func newWaiters(first uint64) *waiters {
 	return &waiters{next: first, byID: map[uint64]*waiter{}}
 }
 
-// add registers a request of size bytes; 0 means that too much is under way.
-func (w *waiters) add(size int, deadline time.Time, reply func(Reply)) uint64 {
+// add registers a request of size bytes; 0 means that too much is under way, or, with an error, that
+// the member has stopped.
+func (w *waiters) add(size int, deadline time.Time, reply func(Reply)) (uint64, *Error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if len(w.byID) >= maxWaiters || w.bytes+size > maxWaiterBytes {
-		return 0
+	if w.closed != nil || len(w.byID) >= maxWaiters || w.bytes+size > maxWaiterBytes {
+		return 0, w.closed
 	}
 	w.bytes += size
 	w.next++
@@ -56,7 +60,7 @@ func (w *waiters) add(size int, deadline time.Time, reply func(Reply)) uint64 {
 		w.next = 1
 	}
 	w.byID[w.next] = &waiter{reply: reply, deadline: deadline, size: size}
-	return w.next
+	return w.next, nil
 }
 
 // remove takes a waiter out; the caller holds the lock and answers it.
@@ -90,8 +94,8 @@ func (w *waiters) sent(commands []pendingCommand) {
 	}
 }
 
-// unsent takes sent back, after a refusal.
-func (w *waiters) unsent(commands []pendingCommand) {
+// unsent takes sent back, after a refusal. It returns the commands that clients still wait for.
+func (w *waiters) unsent(commands []pendingCommand) []pendingCommand {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, c := range commands {
@@ -99,6 +103,22 @@ func (w *waiters) unsent(commands []pendingCommand) {
 			waiting.sent = false
 		}
 	}
+	return w.awaited(commands)
+}
+
+// keep drops, in place, the commands that nobody waits for: their clients have been told that nothing
+// happened, so nothing may happen.
+func (w *waiters) keep(commands []pendingCommand) []pendingCommand {
+	if len(commands) == 0 {
+		return commands
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.awaited(commands)
+}
+
+func (w *waiters) awaited(commands []pendingCommand) []pendingCommand {
+	return slices.DeleteFunc(commands, func(c pendingCommand) bool { return w.byID[c.request] == nil })
 }
 
 // assign records the slots that a leader gave to commands, in their order from first on.
@@ -168,9 +188,12 @@ func (w *waiter) lateness() *Error {
 	return fault(api.CodeNoLeader, "no leader took the request in time: nothing happened, try again")
 }
 
-// close answers everything that is left.
+// close answers everything that is left, and whatever comes after it.
 func (w *waiters) close(err *Error) {
 	w.mu.Lock()
+	if w.closed == nil {
+		w.closed = err
+	}
 	left := w.byID
 	w.byID, w.bytes = map[uint64]*waiter{}, 0
 	w.mu.Unlock()
