@@ -10,7 +10,13 @@ import (
 	"github.com/groutlabs/grout/cmd/grout/internal/cli"
 )
 
+// version is set by the linker: -ldflags "-X main.version=v1.2.3". Without it the package's own counts.
+var version string
+
 func main() {
+	if version != "" {
+		cli.Version = version
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// The second signal ends the process, in case a clean stop takes too long for somebody.
 	context.AfterFunc(ctx, stop)

@@ -100,7 +100,7 @@ type verb struct {
 func (v verb) command(streams *console) *urfave.Command {
 	return &urfave.Command{
 		Name: v.name, Usage: v.usage, ArgsUsage: v.arguments, Description: strings.TrimSpace(v.description),
-		Category: v.category, Flags: v.flags, HideHelpCommand: true,
+		Category: v.category, Flags: append(v.flags, helpFlag()), HideHelp: true,
 		OnUsageError: func(_ *urfave.Context, err error, _ bool) error { return v.misuse(err.Error()) },
 		Action: func(cli *urfave.Context) error {
 			c := &call{ctx: cli.Context, cli: cli, console: streams, verb: v.name, args: cli.Args().Slice(),
@@ -153,7 +153,7 @@ func checkGroup(name string) error {
 // newApp describes the program.
 func newApp(c *console) *urfave.App {
 	app := &urfave.App{
-		Name: "grout", Usage: "replicated state machines in WebAssembly, over NATS", HideVersion: true,
+		Name: "grout", Usage: "replicated state machines in WebAssembly, over NATS", HideVersion: true, HideHelp: true,
 		Description: appDescription, Writer: c.out, ErrWriter: c.err, Reader: c.in,
 		ExitErrHandler: func(*urfave.Context, error) {},
 		OnUsageError:   func(_ *urfave.Context, err error, _ bool) error { return usage("%s. Run 'grout --help'", err) },
@@ -164,6 +164,7 @@ func newApp(c *console) *urfave.App {
 			&urfave.DurationFlag{Name: flagTimeout, Value: defaultTimeout, Usage: "bound of every wait for a server or host; deploy has 1m unless this is given"},
 			&urfave.BoolFlag{Name: flagJSON, Usage: "print JSON, errors too"},
 			&urfave.StringFlag{Name: flagCaller, Usage: "`NAME` by which machines know the caller"},
+			helpFlag(),
 		},
 	}
 	for _, v := range verbs() {
@@ -172,11 +173,32 @@ func newApp(c *console) *urfave.App {
 	return app
 }
 
+// helpFlag is a flag of its own for every command: the library's is one variable for all, so that
+// two command lines in one process would write to it at the same time.
+func helpFlag() urfave.Flag {
+	return &urfave.BoolFlag{Name: "help", Aliases: []string{"h"}, Usage: "show help", DisableDefaultText: true}
+}
+
+// helpVerb prints the help of the program or of a verb.
+func helpVerb(c *call) error {
+	if len(c.args) == 0 {
+		return urfave.ShowAppHelp(c.cli)
+	}
+	if c.cli.App.Command(c.arg(0)) == nil {
+		return usage("help: unknown verb %q. Run 'grout --help' for all of them", c.arg(0))
+	}
+	root := c.cli.Lineage()[1]
+	return urfave.ShowCommandHelp(root, c.arg(0))
+}
+
 // verbs are all verbs, in the order of --help.
 func verbs() []verb {
 	return slices.Concat(hostVerbs(), moduleVerbs(), groupVerbs(), machineVerbs(), []verb{{
 		name: "version", usage: "print the version and how this binary was built", category: "other", run: versionVerb,
 		description: "Examples:\n  grout version\n  grout version --json",
+	}, {
+		name: "help", usage: "show all verbs, or one", arguments: "[VERB]", category: "other", most: 1, run: helpVerb,
+		description: "Examples:\n  grout help\n  grout help exec",
 	}})
 }
 

@@ -91,9 +91,6 @@ func (a *arrangement) flag(args []string) (int, error) {
 // find looks a flag up in the verb, then in the program.
 func (a *arrangement) find(name string) (found urfave.Flag, global bool) {
 	if a.verb != nil {
-		if name == "help" || name == "h" {
-			return urfave.HelpFlag, false
-		}
 		if f := named(a.verb.Flags, name); f != nil {
 			return f, false
 		}

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
+	"net"
 	"net/url"
 	"os"
 	"strings"
@@ -98,12 +101,15 @@ func (c *call) connectTo(s source) (*link, error) {
 
 // connectFailure says which server could not be reached and what to do.
 func connectFailure(err error, s source) error {
+	_, network := errors.AsType[*net.OpError](err)
 	switch {
 	case errors.Is(err, context.Canceled):
 		return &failure{exit: Interrupted, text: "interrupted", err: err}
-	case errors.Is(err, natsgo.ErrNoServers), errors.Is(err, context.DeadlineExceeded), errors.Is(err, natsgo.ErrTimeout):
+	case network, errors.Is(err, natsgo.ErrNoServers), errors.Is(err, context.DeadlineExceeded), errors.Is(err, natsgo.ErrTimeout), errors.Is(err, io.EOF):
 		return &failure{exit: Unavailable, err: err, text: fmt.Sprintf(
 			"no NATS server answers at %s (%s): start one with 'grout dev', or name another with --server or --context", s, plain(err))}
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission):
+		return &failure{exit: Usage, err: err, text: fmt.Sprintf("connecting to NATS at %s: credentials: %s", s, err)}
 	case errors.Is(err, natsgo.ErrAuthorization), errors.Is(err, natsgo.ErrAuthExpired):
 		return &failure{exit: Failed, err: err, text: fmt.Sprintf("the NATS server at %s refuses the credentials: name others with --creds or --context", s)}
 	}

@@ -178,8 +178,9 @@ func (l *link) checkNew(ctx context.Context, group string) error {
 // what may have happened can be looked at.
 func (l *link) deployFailure(err error, group string) error {
 	f := l.explain(err, group)
-	if f.exit == Unknown {
-		f.text = fmt.Sprintf("%s: 'grout info %s' shows whether the group was made", plain(err), group)
+	if f.exit == Unknown || (f.exit == Unavailable && f.code == "") {
+		f.exit, f.text = Unavailable, fmt.Sprintf("deploying %s: %s: 'grout info %s' shows whether the group was made, and the hosts' logs why it does not start",
+			group, plain(err), group)
 	}
 	return f
 }

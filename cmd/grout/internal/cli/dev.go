@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -190,14 +191,14 @@ func keptHosts(data string) (int, error) {
 }
 
 // startHosts starts all hosts together: none is ready before all have met.
-func (d *dev) startHosts(c *call, log *logTarget) error {
+func (d *dev) startHosts(c *call, log *slog.Logger) error {
 	var wait sync.WaitGroup
 	started := make([]*node.Node, len(d.config.hosts))
 	failed := make([]error, len(d.config.hosts))
 	for i, name := range d.config.hosts {
 		wait.Go(func() {
 			started[i], failed[i] = node.Start(c.ctx, node.Config{
-				Name: name, Peers: d.config.hosts, Dir: filepath.Join(d.config.data, name), Version: version,
+				Name: name, Peers: d.config.hosts, Dir: filepath.Join(d.config.data, name), Version: serviceVersion(),
 				NATS: nats.Config{URL: d.server.URL()}, Logger: log.With("host", name),
 			})
 		})

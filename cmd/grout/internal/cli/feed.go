@@ -132,7 +132,9 @@ func (f *feed) submitAll(ctx context.Context, input *bufio.Reader) error {
 			return nil
 		}
 		if err != nil {
-			return fmt.Errorf("command %d: %w", number, err)
+			f := asFailure(err)
+			f.text = fmt.Sprintf("command %d: %s", number, f.text)
+			return f
 		}
 		if _, err := f.pipeline.Submit(ctx, command); err != nil {
 			return nil // the results say why

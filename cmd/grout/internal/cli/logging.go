@@ -1,19 +1,15 @@
 package cli
 
 import (
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 
-	"fmt"
-
 	urfave "github.com/urfave/cli/v2"
 )
-
-// logTarget is a running host's log.
-type logTarget = slog.Logger
 
 // logFlags are the flags of verbs that run hosts.
 func logFlags(level string) []urfave.Flag {
@@ -25,7 +21,7 @@ func logFlags(level string) []urfave.Flag {
 }
 
 // logger makes the log that the flags ask for, on standard error.
-func (c *call) logger() (*logTarget, error) {
+func (c *call) logger() (*slog.Logger, error) {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(c.cli.String(flagLogLevel))); err != nil {
 		return nil, usage("%s: --log-level %q: use debug, info, warn or error", c.verb, c.cli.String(flagLogLevel))
@@ -33,7 +29,7 @@ func (c *call) logger() (*logTarget, error) {
 	return newLogger(c.console.err, level, c.cli.String(flagLogFormat), c.verb)
 }
 
-func newLogger(to io.Writer, level slog.Level, format, verb string) (*logTarget, error) {
+func newLogger(to io.Writer, level slog.Level, format, verb string) (*slog.Logger, error) {
 	options := &slog.HandlerOptions{Level: level}
 	switch strings.ToLower(format) {
 	case "text":

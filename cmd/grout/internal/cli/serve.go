@@ -162,7 +162,7 @@ func serveVerb(c *call) (err error) {
 		l.close()
 	}
 	running, err := node.Start(c.ctx, node.Config{
-		Name: config.name, Peers: config.peers, Dir: config.data, Version: version, NATS: transport, Logger: log.With("host", config.name),
+		Name: config.name, Peers: config.peers, Dir: config.data, Version: serviceVersion(), NATS: transport, Logger: log.With("host", config.name),
 	})
 	if err != nil {
 		return stopped(c.ctx, hostFailure(err, config.name, config.data))

@@ -1,13 +1,36 @@
 package cli
 
 import (
+	"regexp"
 	"runtime"
 	"runtime/debug"
+	"strings"
 )
 
-// version is Grout's. A release sets it with
-// -ldflags "-X github.com/groutlabs/grout/cmd/grout/internal/cli.version=1.2.3".
-var version = "0.1.0-dev"
+// Version is Grout's. The main package replaces it by what the linker was given.
+var Version = "0.1.0-dev"
+
+// semantic is the form of version that NATS services report.
+var semantic = regexp.MustCompile(`^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-(0|[1-9]\d*|\d*[A-Za-z-][0-9A-Za-z-]*)(\.(0|[1-9]\d*|\d*[A-Za-z-][0-9A-Za-z-]*))*)?$`)
+
+// serviceVersion is Version as NATS services report it: one that is no semantic version, such as a
+// commit, goes into the build part of 0.0.0.
+func serviceVersion() string {
+	plain := strings.TrimPrefix(Version, "v")
+	if semantic.MatchString(plain) {
+		return plain
+	}
+	build := strings.Map(func(r rune) rune {
+		if r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r == '-' {
+			return r
+		}
+		return '-'
+	}, Version)
+	if build == "" {
+		return "0.0.0"
+	}
+	return "0.0.0+" + build
+}
 
 // versionJSON is the shape of `grout version --json`.
 type versionJSON struct {
@@ -20,7 +43,7 @@ type versionJSON struct {
 }
 
 func buildVersion() versionJSON {
-	v := versionJSON{Version: version, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
+	v := versionJSON{Version: Version, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return v

@@ -1,0 +1,6 @@
+//go:build race
+
+package cli
+
+// raceDetector tells tests that the engine's compiler is some twenty times slower than usual.
+const raceDetector = true
