@@ -96,12 +96,21 @@ func loadManifest(store *BlobStore, digest Digest) (*manifest, error) {
 	if err != nil {
 		return nil, fmt.Errorf("snapshot manifest: %w", err)
 	}
+	m, err := parseManifest(packed)
+	if err != nil {
+		return nil, fmt.Errorf("snapshot manifest %x: %w", digest[:8], err)
+	}
+	return m, nil
+}
+
+// parseManifest reads a packed manifest.
+func parseManifest(packed []byte) (*manifest, error) {
 	var m manifest
 	if err := unpack(packed, &m); err != nil {
 		return nil, err
 	}
 	if len(m.Pages)%32 != 0 || len(m.State)%32 != 0 {
-		return nil, fmt.Errorf("%w manifest %x: lists of digests of %d and %d bytes", ErrCorrupt, digest, len(m.Pages), len(m.State))
+		return nil, fmt.Errorf("%w manifest: lists of digests of %d and %d bytes", ErrCorrupt, len(m.Pages), len(m.State))
 	}
 	return &m, nil
 }
