@@ -202,7 +202,7 @@ func (c *courier) fill(k *call) *natsgo.Msg {
 	m.Header[api.HeaderSession][0] = k.session.name
 	m.Header[api.HeaderSeq][0] = strconv.FormatUint(k.seq, 10)
 	if k.session.acked > 0 {
-		m.Header[api.HeaderAcked] = []string{strconv.FormatUint(min(k.session.acked, k.seq-1), 10)}
+		m.Header[api.HeaderAcked] = []string{strconv.FormatUint(k.session.acked, 10)}
 	} else {
 		delete(m.Header, api.HeaderAcked)
 	}

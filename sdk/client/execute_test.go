@@ -20,7 +20,7 @@ func TestExecute(t *testing.T) {
 	hosts := newCluster(t, url, "a", "b")
 	g := dialTest(t, url).Group("g")
 	for i, command := range []string{"one", "two"} {
-		r, err := g.Execute(t.Context(), []byte(command))
+		r, err := g.Execute(limited(t), []byte(command))
 		if err != nil || string(r.Output) != command || r.Index != uint64(i+1) || r.Term != 3 || r.Leader != "a" || r.Duplicate {
 			t.Fatalf("got %+v, %v", r, err)
 		}
@@ -45,12 +45,12 @@ func TestRefusedAndTrapped(t *testing.T) {
 		return "", nil
 	}
 	c := dialTest(t, url)
-	_, err := c.Group("g").Execute(t.Context(), []byte("refuse"))
+	_, err := c.Group("g").Execute(limited(t), []byte("refuse"))
 	var refused *RefusedError
 	if !errors.As(err, &refused) || *refused != (RefusedError{Code: -7, Message: "not\nenough", Index: 1, Term: 3}) {
 		t.Errorf("got %+v", err)
 	}
-	_, err = c.Group("g").Execute(t.Context(), []byte("trap"))
+	_, err = c.Group("g").Execute(limited(t), []byte("trap"))
 	var trapped *TrappedError
 	if !errors.As(err, &trapped) || *trapped != (TrappedError{Reason: "out of fuel", Index: 2, Term: 3}) {
 		t.Errorf("got %+v", err)
@@ -69,7 +69,7 @@ func TestFinalCodes(t *testing.T) {
 		newCluster(t, url, "a").respond = func(string) (string, natsgo.Header) {
 			return "", natsgo.Header{errorCodeHeader: {string(code)}, errorHeader: {"because"}}
 		}
-		_, err := dialTest(t, url).Group("g").Execute(t.Context(), []byte("x"))
+		_, err := dialTest(t, url).Group("g").Execute(limited(t), []byte("x"))
 		var e *Error
 		if !errors.As(err, &e) || e.Code != code || e.Text != "because" || !errors.Is(err, &Error{Code: code}) {
 			t.Errorf("%s: got %v", code, err)
@@ -99,7 +99,7 @@ func TestRetries(t *testing.T) {
 				return answer
 			}
 			cl := dialTest(t, url)
-			r, err := cl.Group("g").Execute(t.Context(), []byte("x"))
+			r, err := cl.Group("g").Execute(limited(t), []byte("x"))
 			if err != nil || r.Duplicate != c.duplicate {
 				t.Fatalf("got %+v, %v", r, err)
 			}
@@ -117,13 +117,13 @@ func TestLeaderChange(t *testing.T) {
 	hosts := newCluster(t, url, "a", "b")
 	c := dialTest(t, url)
 	g := c.Group("g")
-	if _, err := g.Execute(t.Context(), []byte("1")); err != nil {
+	if _, err := g.Execute(limited(t), []byte("1")); err != nil {
 		t.Fatal(err)
 	}
 	hosts.stop("a")
 	hosts.do(func() { hosts.leader = "b" })
 	for _, command := range []string{"2", "3"} {
-		if _, err := g.Execute(t.Context(), []byte(command)); err != nil {
+		if _, err := g.Execute(limited(t), []byte(command)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -141,7 +141,7 @@ func TestSilentLeader(t *testing.T) {
 	url := runServer(t)
 	hosts := newCluster(t, url, "a", "b")
 	g := dialTest(t, url).Group("g")
-	if _, err := g.Execute(t.Context(), []byte("1")); err != nil {
+	if _, err := g.Execute(limited(t), []byte("1")); err != nil {
 		t.Fatal(err)
 	}
 	hosts.do(func() {
@@ -153,7 +153,7 @@ func TestSilentLeader(t *testing.T) {
 			return answer
 		}
 	})
-	if r, err := g.Execute(t.Context(), []byte("2")); err != nil || r.Leader != "b" {
+	if r, err := g.Execute(limited(t), []byte("2")); err != nil || r.Leader != "b" {
 		t.Fatalf("got %+v, %v", r, err)
 	}
 	hosts.once("1", "2")
@@ -171,7 +171,7 @@ func TestNoHosts(t *testing.T) {
 	}
 	done := make(chan error)
 	go func() {
-		_, err := c.Group("g").Execute(t.Context(), []byte("y"))
+		_, err := c.Group("g").Execute(limited(t), []byte("y"))
 		done <- err
 	}()
 	before := c.Stats().Retries
@@ -202,7 +202,7 @@ func TestConcurrentExecute(t *testing.T) {
 		command := fmt.Sprint("c", i)
 		commands = append(commands, command)
 		wait.Go(func() {
-			if r, err := c.Group("g").Execute(t.Context(), []byte(command)); err != nil || string(r.Output) != command {
+			if r, err := c.Group("g").Execute(limited(t), []byte(command)); err != nil || string(r.Output) != command {
 				t.Errorf("%s: got %+v, %v", command, r, err)
 			}
 		})
@@ -232,7 +232,7 @@ func TestBatchKeepsTheWindow(t *testing.T) {
 		names = append(names, fmt.Sprint("c", i))
 		commands = append(commands, []byte(names[i]))
 	}
-	results, err := dialTest(t, url).Group("g").ExecuteBatch(t.Context(), commands)
+	results, err := dialTest(t, url).Group("g").ExecuteBatch(limited(t), commands)
 	if err != nil || len(results) != len(commands) {
 		t.Fatalf("%d results, %v", len(results), err)
 	}
@@ -252,11 +252,11 @@ func TestSessionForgotten(t *testing.T) {
 	c := dialTest(t, url)
 	g := c.Group("g")
 	forget := func() { hosts.do(func() { hosts.sessions = map[string]*hostSession{} }) }
-	if _, err := g.Execute(t.Context(), []byte("1")); err != nil {
+	if _, err := g.Execute(limited(t), []byte("1")); err != nil {
 		t.Fatal(err)
 	}
 	forget()
-	results, err := g.ExecuteBatch(t.Context(), [][]byte{[]byte("2"), []byte("3"), []byte("4")})
+	results, err := g.ExecuteBatch(limited(t), [][]byte{[]byte("2"), []byte("3"), []byte("4")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -277,7 +277,7 @@ func TestSessionForgotten(t *testing.T) {
 			return answer
 		}
 	})
-	_, err = g.Execute(t.Context(), []byte("5"))
+	_, err = g.Execute(limited(t), []byte("5"))
 	if !errors.Is(err, ErrUnknownOutcome) || !errors.Is(err, &Error{Code: api.CodeSession}) {
 		t.Errorf("got %v", err)
 	}
@@ -308,7 +308,7 @@ func TestCancel(t *testing.T) {
 		}()
 		<-arrived
 		go func() {
-			_, err := g.Execute(t.Context(), []byte("after "+command))
+			_, err := g.Execute(limited(t), []byte("after "+command))
 			second <- err
 		}()
 		reason := errors.New("enough")
@@ -337,11 +337,11 @@ func TestTooLarge(t *testing.T) {
 	hosts := newCluster(t, url, "a")
 	g := dialTest(t, url).Group("g")
 	for range 2 {
-		_, err := g.Execute(t.Context(), make([]byte, 64<<10))
+		_, err := g.Execute(limited(t), make([]byte, 64<<10))
 		if !errors.Is(err, &Error{Code: api.CodeTooLarge}) || errors.Is(err, ErrUnknownOutcome) {
 			t.Errorf("got %v", err)
 		}
-		if _, err := g.Execute(t.Context(), []byte(fmt.Sprint(len(hosts.log)))); err != nil {
+		if _, err := g.Execute(limited(t), []byte(fmt.Sprint(len(hosts.log)))); err != nil {
 			t.Error(err)
 		}
 	}
@@ -368,7 +368,7 @@ func TestClose(t *testing.T) {
 	g := c.Group("g")
 	done := make(chan error)
 	go func() {
-		_, err := g.Execute(t.Context(), []byte("x"))
+		_, err := g.Execute(limited(t), []byte("x"))
 		done <- err
 	}()
 	<-arrived
@@ -377,7 +377,7 @@ func TestClose(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	for _, g := range []*Group{g, c.Group("g"), c.Group("other")} {
-		if _, err := g.Execute(t.Context(), []byte("x")); !errors.Is(err, ErrClosed) {
+		if _, err := g.Execute(limited(t), []byte("x")); !errors.Is(err, ErrClosed) {
 			t.Errorf("got %v", err)
 		}
 	}
@@ -386,7 +386,7 @@ func TestClose(t *testing.T) {
 	}
 	owned := dialTest(t, url)
 	owned.conn.Close()
-	if _, err := owned.Group("g").Execute(t.Context(), []byte("x")); !errors.Is(err, ErrClosed) {
+	if _, err := owned.Group("g").Execute(limited(t), []byte("x")); !errors.Is(err, ErrClosed) {
 		t.Errorf("got %v", err)
 	}
 	if _, err := owned.Group("g").Query(t.Context(), []byte("x"), QueryOptions{}); !errors.Is(err, ErrClosed) {
@@ -413,7 +413,7 @@ func TestReconnect(t *testing.T) {
 	defer c.Close()
 	done := make(chan error)
 	go func() {
-		_, err := c.Group("g").Execute(t.Context(), []byte("x"))
+		_, err := c.Group("g").Execute(limited(t), []byte("x"))
 		done <- err
 	}()
 	eventually(t, "the first attempt arrives", func() bool { return len(arrived) == 1 })
@@ -445,7 +445,7 @@ func TestConfig(t *testing.T) {
 	}
 	url := runServer(t)
 	for _, name := range []string{"", "a.b", "*"} {
-		if _, err := dialTest(t, url).Group(name).Execute(t.Context(), nil); !errors.Is(err, ErrBadName) {
+		if _, err := dialTest(t, url).Group(name).Execute(limited(t), nil); !errors.Is(err, ErrBadName) {
 			t.Errorf("%q: got %v", name, err)
 		}
 	}

@@ -49,7 +49,7 @@ func TestPipelineWithLosses(t *testing.T) {
 		}
 	}()
 	i := 0
-	for r := range p.Results(t.Context()) {
+	for r := range p.Results(limited(t)) {
 		if r.Err != nil || string(r.Result.Output) != commands[i] {
 			t.Fatalf("result %d is %+v", i, r)
 		}
@@ -79,7 +79,7 @@ func TestPipelineOrder(t *testing.T) {
 		t.Errorf("after Close: %v", err)
 	}
 	i := 0
-	for r := range p.Results(t.Context()) {
+	for r := range p.Results(limited(t)) {
 		if i++; r.Err != nil || r.Result.Index != uint64(i) {
 			t.Fatalf("result %d is %+v", i, r)
 		}
@@ -87,7 +87,7 @@ func TestPipelineOrder(t *testing.T) {
 	if i != 200 || len(hosts.log) != 200 {
 		t.Errorf("%d results of %d commands", i, len(hosts.log))
 	}
-	if _, err := p.Next(t.Context()); !errors.Is(err, io.EOF) {
+	if _, err := p.Next(limited(t)); !errors.Is(err, io.EOF) {
 		t.Errorf("after the end: %v", err)
 	}
 }
@@ -110,7 +110,7 @@ func TestPipelineWindow(t *testing.T) {
 	if _, err := p.Submit(ctx, []byte("x")); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("into a full window: %v", err)
 	}
-	if r, err := p.Next(t.Context()); err != nil || r.Err != nil {
+	if r, err := p.Next(limited(t)); err != nil || r.Err != nil {
 		t.Fatalf("got %+v, %v", r, err)
 	}
 	if n, err := p.Submit(t.Context(), []byte("x")); err != nil || n != 3 {
@@ -118,7 +118,7 @@ func TestPipelineWindow(t *testing.T) {
 	}
 	p.Close()
 	taken := 0
-	for range p.Results(t.Context()) {
+	for range p.Results(limited(t)) {
 		taken++
 	}
 	if taken != 2 {
@@ -163,16 +163,16 @@ func TestPipelineEnds(t *testing.T) {
 		} else {
 			cancel(reason)
 		}
-		if r, err := p.Next(t.Context()); err != nil || r.Err != nil {
+		if r, err := p.Next(limited(t)); err != nil || r.Err != nil {
 			t.Errorf("got %+v, %v", r, err)
 		}
 		for range 2 {
-			r, err := p.Next(t.Context())
+			r, err := p.Next(limited(t))
 			if err != nil || !errors.Is(r.Err, reason) || !errors.Is(r.Err, ErrUnknownOutcome) {
 				t.Errorf("got %+v, %v", r, err)
 			}
 		}
-		if _, err := p.Next(t.Context()); !errors.Is(err, io.EOF) {
+		if _, err := p.Next(limited(t)); !errors.Is(err, io.EOF) {
 			t.Errorf("got %v", err)
 		}
 		if _, err := p.Submit(t.Context(), []byte("x")); err == nil {

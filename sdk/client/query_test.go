@@ -43,7 +43,7 @@ func TestQuery(t *testing.T) {
 	})
 	g := dialTest(t, url).Group("g")
 	for _, o := range []QueryOptions{{}, {}, {Consistency: Stale}, {Consistency: AtLeast, AtLeast: 5}, {Consistency: Stale, Host: "a"}} {
-		r, err := g.Query(t.Context(), []byte("q"), o)
+		r, err := g.Query(limited(t), []byte("q"), o)
 		if err != nil || string(r.Output) != "15" || r.Index != 7 || r.Term != 2 || r.Leader != "a" {
 			t.Errorf("%+v: got %+v, %v", o, r, err)
 		}
@@ -68,18 +68,18 @@ func TestQueryRetries(t *testing.T) {
 	})
 	c := dialTest(t, url)
 	g := c.Group("g")
-	if _, err := g.Query(t.Context(), nil, QueryOptions{}); err != nil || tries != 5 {
+	if _, err := g.Query(limited(t), nil, QueryOptions{}); err != nil || tries != 5 {
 		t.Errorf("%v after %d tries", err, tries)
 	}
-	if _, err := g.Query(t.Context(), nil, QueryOptions{}); !errors.Is(err, &Error{Code: api.CodeNotFound}) {
+	if _, err := g.Query(limited(t), nil, QueryOptions{}); !errors.Is(err, &Error{Code: api.CodeNotFound}) {
 		t.Errorf("got %v", err)
 	}
-	_, err := g.Query(t.Context(), nil, QueryOptions{})
+	_, err := g.Query(limited(t), nil, QueryOptions{})
 	var refused *RefusedError
 	if !errors.As(err, &refused) || refused.Code != 4 {
 		t.Errorf("got %v", err)
 	}
-	if _, err := g.Query(t.Context(), nil, QueryOptions{}); !errors.Is(err, ErrBadReply) {
+	if _, err := g.Query(limited(t), nil, QueryOptions{}); !errors.Is(err, ErrBadReply) {
 		t.Errorf("got %v", err)
 	}
 	if s := c.Stats(); s.Sent != 8 || s.Retries != 4 {
@@ -103,11 +103,11 @@ func TestQueryEnds(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	for _, o := range []QueryOptions{{AtLeast: 5}, {Consistency: 9}} {
-		if _, err := g.Query(t.Context(), nil, o); !errors.Is(err, ErrBadConfig) {
+		if _, err := g.Query(limited(t), nil, o); !errors.Is(err, ErrBadConfig) {
 			t.Errorf("%+v: got %v", o, err)
 		}
 	}
-	if _, err := g.Query(t.Context(), nil, QueryOptions{Host: "a.b"}); !errors.Is(err, ErrBadName) {
+	if _, err := g.Query(limited(t), nil, QueryOptions{Host: "a.b"}); !errors.Is(err, ErrBadName) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -285,6 +286,14 @@ func (c *cluster) once(commands ...string) {
 	if len(c.log) != len(commands) {
 		c.tb.Errorf("%d commands were applied, %d were sent", len(c.log), len(commands))
 	}
+}
+
+// limited is the test's context with an end, for what would otherwise be tried for ever.
+func limited(t *testing.T) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	return ctx
 }
 
 // eventually waits until something that others change is so.

@@ -189,6 +189,9 @@ func TestBodyRefused(t *testing.T) {
 		"huge length":     {7, typeForwardCommand, fixArray | 4, 1, 2, 3, 0xdd, 0xff, 0xff, 0xff, 0xff},
 		"huge bytes":      {7, typeForwardQuery, fixArray | 4, 1, 2, 3, 0xc6, 0xff, 0xff, 0xff, 0xff},
 		"too deep":        {7, typeForwardCommand, fixArray | 4, 1, 2, 3, 0x91, 0x91, 0x91, 0x91, 0x91, 1},
+		"short array":     {7, typeTimeoutNow, fixArray | 2, 1, 2},
+		"long array":      {7, typeTimeoutNow, fixArray | 4, 1, 2, 3, 4},
+		"nil for array":   {7, typeTimeoutNow, 0xc0},
 		"map for array":   {7, typeTimeoutNow, 0x83, 1, 2, 3, 4, 5, 6},
 		"negative number": {7, typeTimeoutNow, fixArray | 3, 0xff, 2, 3},
 	} {

@@ -220,6 +220,28 @@ func TestReceiveStop(t *testing.T) {
 	}
 }
 
+// Once stop has returned, nothing is delivered any more: not even a frame that was already on its way in.
+func TestStopIsFinal(t *testing.T) {
+	b := connect(t, runServer(t, testPayload), "b")
+	delivered := 0
+	m := newMember(b, counter, func(consensus.Envelope) { delivered++ })
+	l := b.lanes[bulkLane]
+	subject := raftSubject("counter", "b", "a", bulkLane)
+	address, _ := parseRaftSubject(subject)
+	seal := mustSealer(t, counter.Key, identity{5, 9}, subject)
+	arrive := func() verdict {
+		body := writeBody(t, 7, consensus.Envelope{From: 1, To: 2, Message: benchmarkMessage(1, 10)})
+		return m.receive(l, address, &natsgo.Msg{Subject: subject, Data: seal.seal(nil, body)})
+	}
+	if v := arrive(); v != accepted || delivered != 1 {
+		t.Fatalf("verdict %d, %d delivered", v, delivered)
+	}
+	m.stop()
+	if v := arrive(); v != foreign || delivered != 1 {
+		t.Errorf("after stop: verdict %d, %d delivered", v, delivered)
+	}
+}
+
 // A full queue drops what comes last and never holds the caller up.
 func TestQueueIsBounded(t *testing.T) {
 	l := &lane{id: bulkLane, limit: minQueueBytes, queued: map[string]int{}, wake: make(chan struct{}, 1)}
