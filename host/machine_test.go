@@ -16,6 +16,7 @@ import (
 //
 //	add A 5 tag    adds and returns the sum; tag is optional
 //	emit A tag     adds 1 and emits the sum with the suffix A
+//	nothing        has an empty output and emits an empty event
 //	refuse, trap   end without effect
 //	break          this member cannot go on
 //	wait           holds the goroutine until gate is closed
@@ -42,6 +43,8 @@ func (r *register) Apply(entry EntryContext, command []byte) (Outcome, error) {
 	case words[0] == "wait":
 		<-r.gate
 		return Outcome{}, nil
+	case words[0] == "nothing":
+		return Outcome{Output: []byte{}, Events: []Event{{Suffix: "none", Payload: []byte{}}}}, nil
 	case words[0] == "refuse":
 		return Outcome{Kind: Refused, Code: 7, Message: "as asked"}, nil
 	case words[0] == "break":
