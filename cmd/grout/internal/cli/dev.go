@@ -190,34 +190,34 @@ func keptHosts(data string) (int, error) {
 	}
 }
 
-// startHosts starts all hosts together: none is ready before all have met.
+// startHosts starts all hosts together: none is ready before all have met. So when one fails, the
+// others give up.
 func (d *dev) startHosts(c *call, log *slog.Logger) error {
+	ctx, giveUp := context.WithCancel(c.ctx)
+	defer giveUp()
 	var wait sync.WaitGroup
-	started := make([]*node.Node, len(d.config.hosts))
-	failed := make([]error, len(d.config.hosts))
-	for i, name := range d.config.hosts {
+	var mu sync.Mutex
+	var first error
+	for _, name := range d.config.hosts {
 		wait.Go(func() {
-			started[i], failed[i] = node.Start(c.ctx, node.Config{
-				Name: name, Peers: d.config.hosts, Dir: filepath.Join(d.config.data, name), Version: serviceVersion(),
+			dir := filepath.Join(d.config.data, name)
+			n, err := node.Start(ctx, node.Config{
+				Name: name, Peers: d.config.hosts, Dir: dir, Version: serviceVersion(),
 				NATS: nats.Config{URL: d.server.URL()}, Logger: log.With("host", name),
 			})
+			mu.Lock()
+			defer mu.Unlock()
+			switch {
+			case err == nil:
+				d.nodes = append(d.nodes, n)
+			case first == nil:
+				first = hostFailure(err, name, dir)
+				giveUp()
+			}
 		})
 	}
 	wait.Wait()
-	for i, n := range started {
-		if n != nil {
-			d.nodes = append(d.nodes, n)
-		}
-		if failed[i] != nil {
-			failed[i] = hostFailure(failed[i], d.config.hosts[i], filepath.Join(d.config.data, d.config.hosts[i]))
-		}
-	}
-	for _, err := range failed {
-		if err != nil {
-			return err // the others' are of the same kind, or its consequence
-		}
-	}
-	return nil
+	return first
 }
 
 // awaitAll returns when every host answers and the cluster can decide things.

@@ -37,6 +37,19 @@ func TestDevKeepsItsData(t *testing.T) {
 	}
 }
 
+// TestDevEndsWhenOneHostFails shows that a host which cannot start ends the others too, although they
+// would wait for it.
+func TestDevEndsWhenOneHostFails(t *testing.T) {
+	data := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(data, "n2"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(data, "n2", "log"), []byte("not a folder"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	grout(t, "", "dev", "--port", "0", "--hosts", "2", "--data", data).want(t, Failed, "host n2", filepath.Join(data, "n2", "log"))
+}
+
 // TestDevPortInUse shows that a taken port is named, and what to do.
 func TestDevPortInUse(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
