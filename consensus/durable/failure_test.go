@@ -92,6 +92,36 @@ func TestFailureStopsTheStore(t *testing.T) {
 	}
 }
 
+// Open fails, and does not wait for better times, when what it has to write cannot be written. Nothing is lost by it.
+func TestFailureDuringOpen(t *testing.T) {
+	mem := vfs.NewCrashableMem()
+	s, m := mustOpen(t, memConfig(mem)), newModel(1)
+	w := consensus.Write{HardState: &consensus.HardState{Term: 1}, Entries: makeEntries(1, 1, 20, 1, 400)}
+	mustAppend(t, s.Group(1), w)
+	m.apply(w)
+	for name, f := range map[string]*faults{
+		"sync of a table":              {part: ".sst", kinds: syncs},
+		"new table":                    {part: ".sst", kinds: []errorfs.OpKind{errorfs.OpCreate}},
+		"new write-ahead log":          {part: ".log", kinds: []errorfs.OpKind{errorfs.OpCreate}},
+		"sync of the manifest":         {part: "MANIFEST", kinds: syncs},
+		"sync of the watermark":        {part: watermarkName, kinds: syncs},
+		"sync of the library's folder": {part: "host/log", exact: true, kinds: syncs},
+	} {
+		t.Run(name, func(t *testing.T) {
+			crashed := mem.CrashClone(vfs.CrashCloneCfg{})
+			f.armed.Store(true)
+			if _, err := Open(memConfig(errorfs.Wrap(crashed, f))); err == nil {
+				t.Fatal("Open succeeded")
+			}
+			restored := mustLoad(t, mustOpen(t, memConfig(crashed.CrashClone(vfs.CrashCloneCfg{}))).Group(1))
+			if diff := m.differs(restored); diff != "" {
+				t.Fatal(diff)
+			}
+		})
+	}
+	mustClose(t, s)
+}
+
 // writeUntilFailure writes until one is refused. The model has what was acknowledged, asked also the one
 // that was refused.
 func writeUntilFailure(g *GroupLog, m *model) (asked *model, err error) {

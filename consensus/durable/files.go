@@ -8,9 +8,12 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-const walSuffix = ".log"
+const (
+	walSuffix   = ".log"
+	tableSuffix = ".sst"
+)
 
-// libraryFS is the file system as the writing library sees it. It does three things more.
+// libraryFS is the file system as the writing library sees it. It does more.
 //
 // It writes zeros over every new write-ahead log once. A sync of bytes that replace others in
 // place changes no metadata of the file, and so costs one flush of the device instead of a commit
@@ -21,7 +24,8 @@ const walSuffix = ".log"
 // from. libraryFS stops the store instead, and hands out a file in memory that nobody will read:
 // nothing is acknowledged any more.
 //
-// Once the store has stopped, nothing is removed.
+// Once the store has stopped, nothing is removed, and whoever wants to write another table waits for
+// ever: the library would try again and again.
 type libraryFS struct {
 	vfs.FS
 	bytes   int
@@ -31,6 +35,9 @@ type libraryFS struct {
 
 // Create implements vfs.FS.
 func (f *libraryFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	if strings.HasSuffix(name, tableSuffix) && f.failure() != nil {
+		select {}
+	}
 	file, err := f.FS.Create(name, category)
 	if !strings.HasSuffix(name, walSuffix) {
 		return file, err

@@ -15,7 +15,7 @@ import (
 	"github.com/groutlabs/grout/consensus"
 )
 
-var flipsFlag = flag.Int("flips", 40, "damaged copies per kind of file and state, in TestFlippedBits")
+var flipsFlag = flag.Int("flips", 12, "damaged copies per kind of file and state, in TestFlippedBits")
 
 // folder is the content of a stopped host's folder.
 type folder map[string][]byte

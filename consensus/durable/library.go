@@ -94,7 +94,27 @@ func (s *Store) openLibrary(fresh bool) (*pebble.DB, error) {
 			return nil, err
 		}
 	}
-	return pebble.Open(dir, s.libraryOptions())
+	return s.openWatched(dir)
+}
+
+// openWatched opens the library's folder, or gives up when the store fails meanwhile: the library would try for
+// ever to write the tables that it makes of the write-ahead logs.
+func (s *Store) openWatched(dir string) (*pebble.DB, error) {
+	type opened struct {
+		db  *pebble.DB
+		err error
+	}
+	result := make(chan opened, 1)
+	go func() {
+		db, err := pebble.Open(dir, s.libraryOptions())
+		result <- opened{db, err}
+	}()
+	select {
+	case r := <-result:
+		return r.db, r.err
+	case <-s.ended:
+		return nil, s.failure()
+	}
 }
 
 // libraryExists reports whether the library has a database in its folder.

@@ -29,6 +29,10 @@ type queue struct {
 	most     int64
 	limit    int64
 	closed   bool
+	// untold are the requests that the writer took and has not told of yet.
+	untold []request
+	// buried is set when the undertaker has taken over from the writer.
+	buried bool
 }
 
 func (q *queue) init(limit int64) {
@@ -51,20 +55,55 @@ func (q *queue) add(r request) bool {
 	q.most = max(q.most, q.bytes)
 	q.requests = append(q.requests, r)
 	if len(q.requests) == 1 {
-		q.ready.Signal()
+		q.ready.Broadcast()
 	}
 	return true
 }
 
-// take waits for requests and returns all there are, or none after close.
+// take waits for requests and returns all there are, or none when the writer shall end.
 func (q *queue) take() []request {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for len(q.requests) == 0 && !q.closed && !q.buried {
+		q.ready.Wait()
+	}
+	if q.buried {
+		return nil
+	}
+	q.untold = q.requests
+	q.requests, q.spare = q.spare[:0], nil
+	return q.untold
+}
+
+// told says that all but the rest of what was taken has been told of, or is about to be. It returns false when
+// that is the undertaker's task.
+func (q *queue) told(rest []request) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if !q.buried {
+		q.untold = rest
+	}
+	return !q.buried
+}
+
+// bury ends the writer's part, and returns what it has taken and not told of.
+func (q *queue) bury() []request {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.buried = true
+	q.ready.Broadcast()
+	return q.untold
+}
+
+// takeBuried waits, after bury, for requests and returns all there are, or none after close.
+func (q *queue) takeBuried() []request {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for len(q.requests) == 0 && !q.closed {
 		q.ready.Wait()
 	}
 	taken := q.requests
-	q.requests, q.spare = q.spare[:0], nil
+	q.requests = nil
 	return taken
 }
 
@@ -87,7 +126,7 @@ func (q *queue) close() bool {
 	defer q.mu.Unlock()
 	was := q.closed
 	q.closed = true
-	q.ready.Signal()
+	q.ready.Broadcast()
 	return !was
 }
 

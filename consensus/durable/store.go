@@ -21,10 +21,14 @@ type Store struct {
 	// batches is the number of the last batch; only the writer changes it.
 	batches atomic.Uint64
 	writes  atomic.Uint64
-	// failed is set once, by whoever first sees that the store cannot go on.
+	// failed is set once, by whoever first sees that the store cannot go on; ended is closed then.
 	failed atomic.Pointer[error]
-	// stopped is closed when the writer has ended.
+	ended  chan struct{}
+	// reporting is held by whoever calls done functions, the writer or the undertaker.
+	reporting sync.Mutex
+	// stopped is closed, by stop, when nobody calls done functions any more.
 	stopped chan struct{}
+	stop    func()
 	// started is the number of the last batch of earlier runs.
 	started uint64
 
@@ -49,7 +53,8 @@ type Stats struct {
 // # Errors
 //
 // ErrBadConfig; ErrLocked when the folder is in use; *CorruptionError when something acknowledged is damaged or
-// missing, in which case no file of the log was changed.
+// missing, in which case no file of the log was changed; ErrFailed when a write failed, after which the folder stays
+// locked until the process ends.
 func Open(config Config) (*Store, error) {
 	if err := config.validate(); err != nil {
 		return nil, err
@@ -61,12 +66,19 @@ func Open(config Config) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{config: config, release: release, stopped: make(chan struct{}), groups: map[uint64]*GroupLog{}}
+	s := &Store{config: config, release: release, groups: map[uint64]*GroupLog{}}
+	s.ended, s.stopped = make(chan struct{}), make(chan struct{})
+	s.stop = sync.OnceFunc(func() { close(s.stopped) })
 	s.queue.init(config.MaxQueuedBytes)
 	if err := s.open(); err != nil {
-		return nil, errors.Join(fmt.Errorf("durable: open %s: %w", config.Dir, err), release())
+		err = fmt.Errorf("durable: open %s: %w", config.Dir, err)
+		if s.failure() != nil {
+			return nil, err // The library may still be at work in the folder: keep it locked.
+		}
+		return nil, errors.Join(err, release())
 	}
 	go s.run()
+	go s.bury()
 	return s, nil
 }
 
@@ -83,10 +95,11 @@ func (s *Store) open() error {
 	if s.db, err = s.openLibrary(fresh); err != nil {
 		return errors.Join(corruption(s.config.Dir, err), mark.close())
 	}
-	if err := s.confirm(last); err != nil {
-		return errors.Join(err, mark.close(), s.db.Close())
+	err = s.confirm(last)
+	if err != nil && s.failure() == nil {
+		err = errors.Join(err, mark.close(), s.db.Close())
 	}
-	return nil
+	return err
 }
 
 // openMark opens the watermark, or creates it in a folder without any data.
@@ -125,7 +138,9 @@ func (s *Store) confirm(last uint64) error {
 // fail stops the store for good. The first reason is kept.
 func (s *Store) fail(err error) {
 	wrapped := fmt.Errorf("%w in %s: %w", ErrFailed, s.config.Dir, err)
-	s.failed.CompareAndSwap(nil, &wrapped)
+	if s.failed.CompareAndSwap(nil, &wrapped) {
+		close(s.ended)
+	}
 }
 
 // failure returns why the store stopped, nil while it works.

@@ -13,18 +13,77 @@ const gatherBytes = 2 << 20
 // run is the writer: it takes what all groups have queued, makes it durable with one sync, and tells
 // the callers, in order.
 func (s *Store) run() {
-	defer close(s.stopped)
 	for {
 		taken := s.queue.take()
 		if len(taken) == 0 {
-			return
+			break
 		}
 		for rest := taken; len(rest) > 0; {
 			n := gather(rest)
-			s.commit(rest[:n])
+			err := s.commit(rest[:n])
+			if !s.report(rest[:n], rest[n:], err) {
+				return
+			}
 			rest = rest[n:]
 		}
 		s.queue.finished(taken)
+	}
+	if s.failure() == nil {
+		s.stop()
+	}
+}
+
+// bury is the undertaker: once the store has failed it tells the callers, since the writer may be stuck
+// in the library, which waits for a table to be written that never will be.
+func (s *Store) bury() {
+	select {
+	case <-s.stopped:
+		return
+	case <-s.ended:
+	}
+	err := s.failure()
+	s.reporting.Lock()
+	s.announce(s.queue.bury(), err)
+	s.reporting.Unlock()
+	for {
+		taken := s.queue.takeBuried()
+		if len(taken) == 0 {
+			break
+		}
+		s.announce(taken, err)
+	}
+	s.stop()
+}
+
+// report tells the callers of a batch how it ended. It returns false when the undertaker does.
+func (s *Store) report(batch, rest []request, err error) bool {
+	s.reporting.Lock()
+	defer s.reporting.Unlock()
+	if !s.queue.told(rest) {
+		return false
+	}
+	bytes := int64(0)
+	for i := range batch {
+		bytes += batch[i].bytes
+		outcome := err
+		if batch[i].err != nil {
+			outcome = batch[i].err
+		}
+		if batch[i].done != nil {
+			batch[i].done(outcome)
+		}
+	}
+	s.queue.free(bytes)
+	return true
+}
+
+// announce tells the callers that the store has failed. It leaves alone what the writer may still touch.
+func (s *Store) announce(requests []request, err error) {
+	for i := range requests {
+		s.queue.free(requests[i].bytes)
+		if requests[i].done != nil {
+			requests[i].done(err)
+		}
 	}
 }
 
@@ -40,26 +99,15 @@ func gather(requests []request) int {
 	return len(requests)
 }
 
-func (s *Store) commit(requests []request) {
-	err := s.failure()
-	if err == nil {
-		if err = s.write(requests); err != nil {
-			s.fail(err)
-			err = s.failure()
-		}
+// commit writes a batch, unless the store has failed, and makes the first error its failure.
+func (s *Store) commit(batch []request) error {
+	if err := s.failure(); err != nil {
+		return err
 	}
-	bytes := int64(0)
-	for i := range requests {
-		bytes += requests[i].bytes
-		outcome := err
-		if requests[i].err != nil {
-			outcome = requests[i].err
-		}
-		if requests[i].done != nil {
-			requests[i].done(outcome)
-		}
+	if err := s.write(batch); err != nil {
+		s.fail(err)
 	}
-	s.queue.free(bytes)
+	return s.failure()
 }
 
 // write makes the requests durable, in one batch. What a request did wrong is left in its err; an
