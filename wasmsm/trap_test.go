@@ -81,3 +81,19 @@ func TestClip(t *testing.T) {
 		t.Errorf("clip gives %q", got)
 	}
 }
+
+// FuzzDeathReason shows that no text of a guest makes its trap's message fail.
+func FuzzDeathReason(f *testing.F) {
+	f.Add("panic: x\n\ngoroutine 1 [running]:\npanic(0)\n\t/a.go:1\nmain.f()\n\t/b.go:2 +0x1\n")
+	f.Add("thread 'main' panicked at src/lib.rs:5:9:\nwhy\n")
+	f.Add("fatal error: all goroutines are asleep\n\n\n\ngoroutine \nruntime.x\n")
+	f.Add("wasm error: unreachable\nwasm stack trace:\n\t.f(i32)")
+	f.Fuzz(func(t *testing.T, text string) {
+		if reason := deathReason("bare", text); reason == "" {
+			t.Fatalf("%q has no reason", text)
+		}
+		if reason := engineReason(text); len(reason) > len(text)+len(" in ") {
+			t.Fatalf("%q became %q", text, reason)
+		}
+	})
+}

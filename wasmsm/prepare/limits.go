@@ -72,7 +72,7 @@ func (l *Limits) fields() []limitField {
 		{"BodyBytes", &l.BodyBytes, d.BodyBytes, ceilingModuleBytes},
 		{"Nesting", &l.Nesting, d.Nesting, ceilingCount},
 		{"NameBytes", &l.NameBytes, d.NameBytes, 1 << 20},
-		{"CompileCost", &l.CompileCost, d.CompileCost, 1 << 50},
+		{"CompileCost", &l.CompileCost, d.CompileCost, 1<<31 - 1},
 	}
 }
 
