@@ -223,3 +223,18 @@ func TestForgedCandidate(t *testing.T) {
 		t.Errorf("voted for %d and sent %v", core.hard.VotedFor, core.out.messages)
 	}
 }
+
+// TestLastTerm shows that a member at the end of the number range does not wrap around to term 0 (M16).
+func TestLastTerm(t *testing.T) {
+	last := Restored{HardState: HardState{Term: ^Term(0)}}
+	core, err := New(testConfig(1, Configuration{Voters: []MemberID{1}}), last)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 100 {
+		core.Tick()
+	}
+	if status := core.Status(); status.Term != ^Term(0) || status.Role != Follower || core.HasReady() {
+		t.Errorf("got %+v", status)
+	}
+}

@@ -196,24 +196,28 @@ func (s *script) inFlight() string {
 // none at all fails.
 func TestScriptsCannotPassByAccident(t *testing.T) {
 	const head = "# Shows nothing.\ncluster 1 2 3\n"
-	for _, bad := range []string{
-		"cluster 1\nexpect leader none\n",
-		head,
-		head + "fly 1\n",
-		head + "expect weather good\n",
-		head + "expect leader 1\n",
-		head + "elect 1\nexpect commit 1 2\n",
-		head + "elect 1\nexpect log 1 1/2\n",
-		head + "propose 1 a\n",
-		head + "propose 1 a -> busy\nexpect leader none\n",
-		head + "elect 1\npropose 1 a -> not-leader\nexpect leader 1\n",
-		head + "drop 1>2\nexpect leader none\n",
-		head + "expect read 1 1 refused\n",
-		head + "expect in-flight 1>2 1 AppendEntries\n",
-		head + "elect 1\nisolate 3\npropose 1 a\nrun\nexpect state equal 1 3\n",
+	for bad, why := range map[string]string{
+		"cluster 1\nexpect leader none\n":                                       "begins with comment lines",
+		head:                                                                    "expects nothing",
+		head + "fly 1\n":                                                        "3: \"fly 1\": unknown word",
+		head + "expect weather good\n":                                          "unknown expectation",
+		head + "expect leader 1\n":                                              "got none",
+		head + "elect 1\nexpect commit 1 2\n":                                   "got 1",
+		head + "elect 1\nexpect log 1 1/2\n":                                    "got 1/1",
+		head + "propose 1 a\n":                                                  "not the leader",
+		head + "propose 1 a -> busy\nexpect leader none\n":                      "got error consensus: not the leader",
+		head + "propose 1 a -> wet\nexpect leader none\n":                       "unknown error",
+		head + "elect 1\npropose 1 a -> not-leader\n":                           "got error <nil>",
+		head + "drop 1>2\nexpect leader none\n":                                 "no such message in flight",
+		head + "expect read 1 1 refused\n":                                      "got pending",
+		head + "expect in-flight 1>2 1 AppendEntries\n":                         "got 0 of",
+		head + "elect 1\nexpect never x\nexpect role 7 leader\n":                "no member 7",
+		head + "elect 1\nisolate 3\npropose 1 a\nrun\nexpect state equal 1 3\n": "member 3 applied 1",
+		head + "elect 1\npropose 1 a\nrun\nexpect never a\n":                    "it was applied as 1/2",
+		head + "boot 1 term 1 vote 0 log 2:a\nexpect term 1 1\n":                "cannot start",
 	} {
-		if _, err := runScript(bad); err == nil {
-			t.Errorf("passes: %q", bad)
+		if _, err := runScript(bad); err == nil || !strings.Contains(err.Error(), why) {
+			t.Errorf("%q ends with %v, want %q", bad, err, why)
 		}
 	}
 }
