@@ -25,10 +25,12 @@ type wire struct {
 
 func newWire() *wire { return &wire{ticks: make(chan time.Time), asked: make(chan struct{}, 100)} }
 
-func (w *wire) Publish(_ GroupRef, index consensus.Index, event Event) error {
+func (w *wire) Publish(_ GroupRef, events []Emitted) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.seen = append(w.seen, fmt.Sprintf("%d%s", index, event.Payload))
+	for _, e := range events {
+		w.seen = append(w.seen, fmt.Sprintf("%d%s", e.Index, e.Payload))
+	}
 	return w.fail
 }
 
@@ -58,10 +60,10 @@ func newTestPublisher(w *wire) *publisher {
 	return newPublisher(&groupConfig{transport: w, clock: w, logger: slog.New(slog.DiscardHandler)})
 }
 
-func eventsAt(indices ...consensus.Index) []storedEvent {
-	var out []storedEvent
+func eventsAt(indices ...consensus.Index) []Emitted {
+	var out []Emitted
 	for i, index := range indices {
-		out = append(out, storedEvent{Index: index, Payload: []byte{byte('a' + i)}})
+		out = append(out, Emitted{Index: index, Payload: []byte{byte('a' + i)}})
 	}
 	return out
 }
@@ -163,7 +165,7 @@ func TestOutbox(t *testing.T) {
 // that it takes them again as soon as they are out though no command could say so to the others, and
 // that members which do not lead never hold up commands on account of events.
 func TestBackPressureEnds(t *testing.T) {
-	for name, offered := range map[string][]storedEvent{
+	for name, offered := range map[string][]Emitted{
 		"by number": eventsAt(slices.Repeat([]consensus.Index{1}, maxOutboxEvents+1)...),
 		"by bytes":  {{Index: 1, Payload: make([]byte, maxOutboxBytes+1)}},
 	} {

@@ -35,7 +35,7 @@ type sim struct {
 	mu      sync.Mutex
 	fetches int
 	// published are the events in the order of their publication.
-	published []storedEvent
+	published []Emitted
 	// digests are the manifests that members saved, by anchor.
 	digests map[consensus.Cursor]Digest
 	saves   int
@@ -203,8 +203,8 @@ func (m *simMember) Fetch(ctx context.Context, from string, request BlobRequest)
 	return source.g.chunks.Piece(request.Digest, request.Offset, request.Limit)
 }
 
-func (m *simMember) Publish(_ GroupRef, index consensus.Index, event Event) error {
-	m.sim.published = append(m.sim.published, storedEvent{index, event.Suffix, event.Payload})
+func (m *simMember) Publish(_ GroupRef, events []Emitted) error {
+	m.sim.published = append(m.sim.published, events...)
 	return nil
 }
 
