@@ -15,22 +15,15 @@ const (
 type outbox struct {
 	// done is the index up to which everything was published.
 	done   consensus.Index
-	events []storedEvent
-}
-
-// storedEvent is an event and the index of the command that emitted it.
-type storedEvent struct {
-	Index   consensus.Index `codec:"i"`
-	Suffix  string          `codec:"s"`
-	Payload []byte          `codec:"p"`
+	events []Emitted
 }
 
 // bytes is what an event counts against the bound: its texts and a share of a message.
-func (e *storedEvent) bytes() int { return 64 + len(e.Suffix) + len(e.Payload) }
+func (e *Emitted) bytes() int { return 64 + len(e.Suffix) + len(e.Payload) }
 
 func (o *outbox) add(index consensus.Index, events []Event) {
 	for _, e := range events {
-		o.events = append(o.events, storedEvent{Index: index, Suffix: e.Suffix, Payload: e.Payload})
+		o.events = append(o.events, Emitted{Index: index, Suffix: e.Suffix, Payload: e.Payload})
 	}
 }
 

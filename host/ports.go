@@ -86,6 +86,13 @@ type Event struct {
 	Payload []byte
 }
 
+// Emitted is an event and the index of the command that emitted it.
+type Emitted struct {
+	Index   consensus.Index `codec:"i"`
+	Suffix  string          `codec:"s"`
+	Payload []byte          `codec:"p"`
+}
+
 // PageBytes is the size of one page of an Image: a WebAssembly page, and a snapshot's chunk.
 const PageBytes = 64 << 10
 
@@ -110,8 +117,9 @@ type Transport interface {
 	Receive(group GroupRef, deliver func(consensus.Envelope)) (stop func(), err error)
 	// Fetch reads one blob's piece from a host: at most limit bytes from offset.
 	Fetch(ctx context.Context, from string, request BlobRequest) (piece []byte, total int64, err error)
-	// Publish publishes a machine's event.
-	Publish(group GroupRef, index consensus.Index, event Event) error
+	// Publish publishes a machine's events in their order. Those of one index are all in one call.
+	// With nil the server has them; after an error some may be out.
+	Publish(group GroupRef, events []Emitted) error
 }
 
 // GroupRef names a group for the transport: by name on subjects, by ID inside frames.

@@ -21,7 +21,7 @@ type publisher struct {
 
 	mu      sync.Mutex
 	leading bool
-	queue   []storedEvent
+	queue   []Emitted
 	// queueBytes are the sizes of the queue's events. flying and flyingBytes say the same of those that
 	// were taken from it and are being published.
 	queueBytes, flyingBytes int
@@ -48,7 +48,7 @@ func (p *publisher) lead(leading bool) {
 }
 
 // offer takes the replica's outbox; what was taken before is skipped.
-func (p *publisher) offer(events []storedEvent) {
+func (p *publisher) offer(events []Emitted) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.leading {
@@ -100,7 +100,7 @@ func (p *publisher) run(quit <-chan struct{}) {
 }
 
 // take empties the queue; what was taken before counts as published, or is given up.
-func (p *publisher) take() []storedEvent {
+func (p *publisher) take() []Emitted {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	events := p.queue
@@ -114,14 +114,9 @@ const publishRetry = 500 * time.Millisecond
 
 // publish publishes events until all are out or leadership is lost. It reports false at the end of
 // the member.
-func (p *publisher) publish(events []storedEvent, quit <-chan struct{}) bool {
+func (p *publisher) publish(events []Emitted, quit <-chan struct{}) bool {
 	for {
-		var err error
-		for _, e := range events {
-			if err = p.transport.Publish(p.ref, e.Index, Event{Suffix: e.Suffix, Payload: e.Payload}); err != nil {
-				break
-			}
-		}
+		err := p.transport.Publish(p.ref, events)
 		if err == nil {
 			p.done.Store(max(p.done.Load(), uint64(events[len(events)-1].Index)))
 			return true

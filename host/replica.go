@@ -92,7 +92,7 @@ func (r *replica) query(payload []byte, caller string) Reply {
 type storedReplica struct {
 	TimeNanos int64           `codec:"t"`
 	Published consensus.Index `codec:"p"`
-	Events    []storedEvent   `codec:"e"`
+	Events    []Emitted       `codec:"e"`
 	Memory    storedMemory    `codec:"m"`
 }
 

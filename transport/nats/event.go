@@ -7,43 +7,48 @@ import (
 
 	natsgo "github.com/nats-io/nats.go"
 
-	"github.com/groutlabs/grout/consensus"
 	"github.com/groutlabs/grout/host"
 	"github.com/groutlabs/grout/sdk/api"
 )
 
-// eventCursor is the place of the latest event of a group.
-type eventCursor struct {
-	index   consensus.Index
-	ordinal int
-}
-
-// Publish implements host.Transport. The event carries Grout-Index, and a Nats-Msg-Id by which a
-// JetStream stream recognises it when another leader publishes it again:
-// "<group>-<group ID>-<index>-<ordinal>". The ordinal is the event's place among those of its index,
-// counted over consecutive calls; so the events of an entry have to be published in their order,
-// all of them, by one goroutine, and after an error again from the first.
+// Publish implements host.Transport. Each event carries Grout-Index, and a Nats-Msg-Id by which a
+// JetStream stream recognises it when it is published again: "<group>-<group ID>-<index>-<ordinal>",
+// where the ordinal is its place among the events of its index. An event that no subject or no
+// server takes can never be published: it is logged and left out.
 //
 // # Errors
 //
-// ErrBadName for a suffix that cannot end a subject, ErrTooLarge, or that the connection is down.
-func (t *Transport) Publish(group host.GroupRef, index consensus.Index, event host.Event) error {
-	err := t.publish(group, index, t.nextOrdinal(group, index), event)
-	if err != nil {
-		t.mu.Lock()
-		delete(t.events, group.ID)
-		t.mu.Unlock()
+// That the connection is down, or that the server did not confirm in time.
+func (t *Transport) Publish(group host.GroupRef, events []host.Emitted) error {
+	ordinal := 0
+	for i := range events {
+		if i > 0 && events[i].Index == events[i-1].Index {
+			ordinal++
+		} else {
+			ordinal = 0
+		}
+		err := t.publish(group, &events[i], ordinal)
+		if errors.Is(err, ErrBadName) || errors.Is(err, ErrTooLarge) {
+			t.config.Log.Error("an event cannot be published", "group", group.Name, "index", events[i].Index, "error", err)
+			continue
+		}
+		if err != nil {
+			return err
+		}
 	}
-	return err
+	if err := t.clients.FlushTimeout(connectTimeout); err != nil {
+		return fmt.Errorf("nats: confirming %d events: %w", len(events), err)
+	}
+	return nil
 }
 
-func (t *Transport) publish(group host.GroupRef, index consensus.Index, ordinal int, event host.Event) error {
+func (t *Transport) publish(group host.GroupRef, event *host.Emitted, ordinal int) error {
 	if err := checkSuffix(event.Suffix); err != nil {
 		return err
 	}
 	msg := natsgo.NewMsg(api.Event(group.Name, event.Suffix))
 	msg.Data = event.Payload
-	at := strconv.FormatUint(uint64(index), 10)
+	at := strconv.FormatUint(uint64(event.Index), 10)
 	msg.Header[api.HeaderIndex] = []string{at}
 	msg.Header[api.HeaderMsgID] = []string{fmt.Sprintf("%s-%d-%s-%d", group.Name, group.ID, at, ordinal)}
 	err := t.clients.PublishMsg(msg)
@@ -54,22 +59,6 @@ func (t *Transport) publish(group host.GroupRef, index consensus.Index, ordinal 
 		return fmt.Errorf("nats: publishing event %q: %w", event.Suffix, err)
 	}
 	return nil
-}
-
-// nextOrdinal counts the events of an index. Groups without a receiver are not remembered.
-func (t *Transport) nextOrdinal(group host.GroupRef, index consensus.Index) int {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	c, seen := t.events[group.ID]
-	if seen && c.index == index {
-		c.ordinal++
-	} else {
-		c = eventCursor{index: index}
-	}
-	if t.members[group.Name] != nil {
-		t.events[group.ID] = c
-	}
-	return c.ordinal
 }
 
 // PublishHello sends data to every host that listens with SubscribeHello, this one included. It is

@@ -12,7 +12,6 @@ import (
 	natsgo "github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
 
-	"github.com/groutlabs/grout/consensus"
 	"github.com/groutlabs/grout/host"
 	"github.com/groutlabs/grout/sdk/api"
 )
@@ -348,10 +347,14 @@ func TestPublishEvents(t *testing.T) {
 	for i, name := range []string{"a", "b"} {
 		tr := connect(t, url, name)
 		receive(t, tr, counter)
-		for _, index := range []consensus.Index{5, 5, 6} {
-			if err := tr.Publish(counter, index, host.Event{Suffix: "sum.odd", Payload: []byte("x")}); err != nil {
-				t.Fatal(err)
-			}
+		emitted := []host.Emitted{
+			{Index: 5, Suffix: "sum.odd", Payload: []byte("x")}, {Index: 5, Suffix: "sum.odd", Payload: []byte("x")},
+			// Neither of these can ever be published: they hold up nothing.
+			{Index: 6, Suffix: "a.*"}, {Index: 6, Suffix: "a", Payload: make([]byte, testPayload+1)},
+			{Index: 7, Suffix: "sum.odd", Payload: []byte("x")},
+		}
+		if err := tr.Publish(counter, emitted); err != nil {
+			t.Fatal(err)
 		}
 		for range 3 {
 			m, err := events.NextMsg(patience)
@@ -361,16 +364,16 @@ func TestPublishEvents(t *testing.T) {
 			runs[i] = append(runs[i], m.Subject+" "+m.Header.Get("Grout-Index")+" "+m.Header.Get("Nats-Msg-Id")+" "+string(m.Data))
 		}
 	}
-	want := []string{"grout.v1.counter.evt.sum.odd 5 counter-7-5-0 x", "grout.v1.counter.evt.sum.odd 5 counter-7-5-1 x", "grout.v1.counter.evt.sum.odd 6 counter-7-6-0 x"}
+	want := []string{"grout.v1.counter.evt.sum.odd 5 counter-7-5-0 x", "grout.v1.counter.evt.sum.odd 5 counter-7-5-1 x", "grout.v1.counter.evt.sum.odd 7 counter-7-7-0 x"}
 	if fmt.Sprint(runs[0]) != fmt.Sprint(want) || fmt.Sprint(runs[1]) != fmt.Sprint(want) {
 		t.Errorf("got %q", runs)
 	}
 	tr := connect(t, url, "c")
-	if err := tr.Publish(counter, 1, host.Event{Suffix: "a.*"}); !errors.Is(err, ErrBadName) {
-		t.Errorf("a wildcard: %v", err)
+	if err := tr.Close(); err != nil {
+		t.Fatal(err)
 	}
-	if err := tr.Publish(counter, 1, host.Event{Suffix: "a", Payload: make([]byte, testPayload+1)}); !errors.Is(err, ErrTooLarge) {
-		t.Errorf("too large: %v", err)
+	if err := tr.Publish(counter, []host.Emitted{{Index: 8, Suffix: "a"}}); err == nil {
+		t.Error("a closed connection publishes")
 	}
 }
 

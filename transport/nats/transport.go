@@ -30,7 +30,6 @@ type Transport struct {
 	mu      sync.RWMutex
 	closed  bool
 	members map[string]*member
-	events  map[host.GroupID]eventCursor
 	server  *server
 }
 
@@ -46,8 +45,7 @@ func Connect(config Config) (*Transport, error) {
 	if err := config.validate(); err != nil {
 		return nil, err
 	}
-	t := &Transport{config: config, salt: rand.Uint64(), members: map[string]*member{},
-		events: map[host.GroupID]eventCursor{}}
+	t := &Transport{config: config, salt: rand.Uint64(), members: map[string]*member{}}
 	t.incarnation.Store(config.Incarnation)
 	var err error
 	if t.clients, err = t.dial("clients"); err != nil {
@@ -177,7 +175,6 @@ func (t *Transport) Receive(group host.GroupRef, deliver func(consensus.Envelope
 func (t *Transport) leave(m *member) {
 	t.mu.Lock()
 	delete(t.members, m.ref.Name)
-	delete(t.events, m.ref.ID)
 	t.mu.Unlock()
 	m.stop()
 }

@@ -44,6 +44,9 @@ type Node struct {
 // metaIncarnation is the record of the last incarnation that the transport used.
 const metaIncarnation = "incarnation"
 
+// minMessageBytes has room for the largest command, result and event, and what is sent beside them.
+const minMessageBytes = host.MaxCommandBytes + 64<<10
+
 // Start opens the data folder, connects, joins or forms the cluster, and serves. It returns when the
 // host answers requests.
 //
@@ -71,6 +74,10 @@ func (n *Node) start(ctx context.Context, cfg Config) error {
 	}
 	if err := n.connect(&cfg); err != nil {
 		return err
+	}
+	if n.transport.MaxMessageBytes() < minMessageBytes {
+		return fmt.Errorf("node: the NATS server's max_payload leaves %d bytes for a message, Grout needs %d: raise max_payload to 1 MiB",
+			n.transport.MaxMessageBytes(), minMessageBytes)
 	}
 	if cfg.Timing == (host.Timing{}) {
 		cfg.Timing = host.DefaultTiming()
