@@ -42,7 +42,7 @@ type applier struct {
 // applierEvents is what an applier tells its group, from its goroutine.
 type applierEvents interface {
 	answered(request uint64, reply Reply)
-	emitted(events []storedEvent)
+	emitted(events []Emitted)
 	tookOffice(noOp consensus.Cursor)
 	marked(image replicaImage)
 	failed(error)

@@ -316,7 +316,7 @@ func (g *group) answered(request uint64, reply Reply) {
 	g.waiters.finish(request, reply)
 }
 
-func (g *group) emitted(events []storedEvent) { g.events.offer(events) }
+func (g *group) emitted(events []Emitted) { g.events.offer(events) }
 
 func (g *group) tookOffice(noOp consensus.Cursor) { g.waiters.tookOffice(noOp) }
 
