@@ -115,9 +115,6 @@ func asFailure(err error) *failure {
 		if e.Code == api.CodeTooLarge && e.Index > 0 {
 			f.exit, f.text = Failed, fmt.Sprintf("the command was applied at index %d, and only its answer is too large to be sent: %s", e.Index, e.Text)
 		}
-		if e.Code == api.CodeSession {
-			f.text += "; a session begins at --seq 1"
-		}
 	}
 	return f
 }

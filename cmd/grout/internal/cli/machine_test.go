@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -70,7 +71,8 @@ func TestRefusedAndTrapped(t *testing.T) {
 // TestExecByHandIsExactlyOnce shows that a command repeated under one name is applied once.
 func TestExecByHandIsExactlyOnce(t *testing.T) {
 	url := cluster(t)
-	for _, name := range [][]string{{"--id", "order-1"}, {"--session", "hand", "--seq", "1"}, {"--session", "hand", "--seq", "2", "--acked", "1"}} {
+	session := rand.Text() // the shared cluster remembers those of earlier runs
+	for _, name := range [][]string{{"--id", rand.Text()}, {"--session", session, "--seq", "1"}, {"--session", session, "--seq", "2", "--acked", "1"}} {
 		args := append([]string{"exec", "machine", "once", "--json", "--caller", "tester"}, name...)
 		first := decode[answerJSON](t, grout(t, url, args...).want(t, Done).out)
 		second := decode[answerJSON](t, grout(t, url, args...).want(t, Done).out)
@@ -78,8 +80,8 @@ func TestExecByHandIsExactlyOnce(t *testing.T) {
 			t.Errorf("%v: first %+v, second %+v", name, first, second)
 		}
 	}
-	grout(t, url, "exec", "machine", "late", "--session", "new", "--seq", "5").want(t, Usage, "session", "--seq 1")
-	grout(t, url, "exec", "machine", "gone", "--session", "hand", "--seq", "1").want(t, Usage, "acknowledged")
+	grout(t, url, "exec", "machine", "late", "--session", rand.Text(), "--seq", "5").want(t, Usage, "session", "sequence 1")
+	grout(t, url, "exec", "machine", "gone", "--session", session, "--seq", "1").want(t, Usage, "acknowledged")
 }
 
 // TestQueryConsistency shows each level, and what is wrong with others.
