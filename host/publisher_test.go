@@ -125,7 +125,7 @@ func TestPublicationIsRetried(t *testing.T) {
 	w.set(nil)
 	w.ticks <- time.Time{}
 	eventually(t, "the events are out", func() bool { return p.publishedTo() == 2 })
-	if got := w.take(); got != "1a 1a 1a 2b" {
+	if got := w.take(); got != "1a 2b 1a 2b 1a 2b" {
 		t.Fatalf("published %q", got)
 	}
 	w.set(errors.New("no connection"))
