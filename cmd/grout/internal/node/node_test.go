@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -118,13 +119,17 @@ func (c *cluster) client() *client.Client {
 	return conn
 }
 
-// buildExample compiles one of the example machines.
-func buildExample(t *testing.T, name string) []byte {
+// buildExample compiles one of the example machines, its machine code into the cluster's cache.
+func (c *cluster) buildExample(name string) []byte {
+	t := c.t
 	t.Helper()
 	out := filepath.Join(t.TempDir(), name+".wasm")
 	request := project.BuildRequest{Dir: filepath.Join("..", "..", "..", "..", "examples", "wasm", name), Out: out}
 	if _, err := project.Build(context.Background(), request); err != nil {
 		t.Fatal(err)
+	}
+	if text, err := exec.Command("go", "run", "./warm", c.cache, out).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, text)
 	}
 	module, err := os.ReadFile(out)
 	if err != nil {
@@ -133,15 +138,17 @@ func buildExample(t *testing.T, name string) []byte {
 	return module
 }
 
-func deploy(t *testing.T, c *client.Client, group, example string) api.GroupInfo {
+func (c *cluster) deploy(conn *client.Client, group, example string) api.GroupInfo {
+	t := c.t
 	t.Helper()
+	module := c.buildExample(example)
 	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
 	defer cancel()
-	digest, err := c.Admin().Upload(ctx, buildExample(t, example), func(int64, int64) {})
+	digest, err := conn.Admin().Upload(ctx, module, func(int64, int64) {})
 	if err != nil {
 		t.Fatal(err)
 	}
-	info, err := c.Admin().Deploy(ctx, api.DeployRequest{Group: group, Module: digest})
+	info, err := conn.Admin().Deploy(ctx, api.DeployRequest{Group: group, Module: digest})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,7 +160,7 @@ func deploy(t *testing.T, c *client.Client, group, example string) api.GroupInfo
 func TestCounterSurvivesRestarts(t *testing.T) {
 	c := startCluster(t, host.DefaultTiming(), "a", "b", "c")
 	conn := c.client()
-	info := deploy(t, conn, "counter", "counter")
+	info := c.deploy(conn, "counter", "counter")
 	if len(info.Members) != 3 {
 		t.Fatalf("members %v", info.Members)
 	}
@@ -197,7 +204,7 @@ func TestLaggingHostFetchesSnapshot(t *testing.T) {
 	timing.SnapshotBytes, timing.RetainEntries = 64<<10, 50
 	c := startCluster(t, timing, "a", "b", "c")
 	conn := c.client()
-	deploy(t, conn, "kv", "kv")
+	c.deploy(conn, "kv", "kv")
 	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Second)
 	defer cancel()
 	put := func(from, to int) {
