@@ -2,6 +2,7 @@ package consensus
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 )
@@ -116,6 +117,9 @@ func (c *cluster) turn(n *node) {
 		return
 	}
 	rd := n.core.Ready()
+	if reflect.ValueOf(rd).IsZero() {
+		c.fail("member %d: HasReady promised something, and Ready returned nothing", n.id)
+	}
 	if rd.Write != nil {
 		c.logWrite(n, rd.Write)
 		n.writes = append(n.writes, *rd.Write)
@@ -263,7 +267,7 @@ func (c *cluster) stabilize() {
 
 // settle runs a member until it has nothing to do, its disk included unless that is slow.
 func (c *cluster) settle(n *node) {
-	for !n.down && (n.core.HasReady() || (len(n.writes) > 0 && !n.slowDisk)) {
+	for c.failure == nil && !n.down && (n.core.HasReady() || (len(n.writes) > 0 && !n.slowDisk)) {
 		c.turn(n)
 		if !n.slowDisk {
 			c.persistAll(n)
