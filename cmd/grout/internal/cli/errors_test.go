@@ -78,6 +78,38 @@ func swallow(t *testing.T, url, group string) {
 	}
 }
 
+// TestStatusNamesSilentHosts shows that a host which holds members of groups and does not answer is
+// named, and one that answers only when it is asked alone is counted. The hosts are answers made up here.
+func TestStatusNamesSilentHosts(t *testing.T) {
+	url := bareServer(t)
+	conn, err := natsgo.Connect(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	for subject, answer := range map[string]string{
+		api.Control(api.VerbStatus, ""):     `{"host":"quick"}`,
+		api.Control(api.VerbStatus, "slow"): `{"host":"slow"}`,
+		api.Control(api.VerbList, ""):       `{"groups":[{"group":"g","members":[{"host":"dead"},{"host":"quick"},{"host":"slow"}]}]}`,
+	} {
+		if _, err := conn.Subscribe(subject, func(msg *natsgo.Msg) {
+			if err := msg.Respond([]byte(answer)); err != nil {
+				t.Error(err)
+			}
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := conn.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	s := decode[statusJSON](t, grout(t, url, "status", "--json").want(t, Done).out)
+	if len(s.Hosts) != 2 || s.Hosts[0].Host != "quick" || s.Hosts[1].Host != "slow" || len(s.Silent) != 1 || s.Silent[0] != "dead" {
+		t.Errorf("status %+v", s)
+	}
+	grout(t, url, "status").want(t, Done).prints(t, "2 host(s)", "no answer from dead")
+}
+
 // TestSilentHost shows that a command which a host may have taken is reported as unknown within
 // --timeout, and a query, which changes nothing, as unanswered.
 func TestSilentHost(t *testing.T) {

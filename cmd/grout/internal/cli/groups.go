@@ -141,8 +141,8 @@ func (l *link) view(ctx context.Context, group string) (groupJSON, error) {
 	if err != nil {
 		return groupJSON{}, err
 	}
-	statuses, err := l.client.Admin().Status(ctx)
-	if err != nil && len(statuses) == 0 {
+	statuses, _, err := l.statuses(ctx, []api.GroupInfo{info})
+	if err != nil {
 		return groupJSON{}, err
 	}
 	g := merge(info, statuses)
@@ -216,7 +216,7 @@ func (l *link) list(ctx context.Context) ([]groupJSON, error) {
 	}
 	var statuses []api.HostStatus
 	if slices.ContainsFunc(infos, func(g api.GroupInfo) bool { return g.Leader == "" }) {
-		if statuses, err = l.client.Admin().Status(ctx); err != nil && len(statuses) == 0 {
+		if statuses, _, err = l.statuses(ctx, infos); err != nil {
 			return nil, err
 		}
 	}

@@ -131,8 +131,9 @@ func TestServeFormsAClusterOverRoutes(t *testing.T) {
 	if err != nil || a == nil {
 		t.Fatal(err)
 	}
+	grout(t, b.url, "deploy", "both", writeFile(t, "m.wasm", testMachine())).want(t, Done)
 	for _, url := range []string{a.url, b.url} {
-		if s := decode[statusJSON](t, grout(t, url, "status", "--json").want(t, Done).out); len(s.Hosts) != 2 {
+		if s := decode[statusJSON](t, grout(t, url, "status", "--json").want(t, Done).out); len(s.Hosts) != 2 || len(s.Silent) != 0 {
 			t.Errorf("%s: %+v, want two hosts", url, s)
 		}
 	}

@@ -1,16 +1,77 @@
 package cli
 
 import (
+	"context"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
+	"sync"
+	"time"
 
 	"github.com/groutlabs/grout/sdk/api"
 )
+
+// memberPatience is how long a host that holds members of groups, and did not answer when all were
+// asked, may take when it is asked alone.
+const memberPatience = time.Second
 
 // statusJSON is the shape of `grout status --json`.
 type statusJSON struct {
 	Server string           `json:"server"`
 	Hosts  []api.HostStatus `json:"hosts"`
+	// Silent are hosts that hold members of groups and do not answer.
+	Silent []string `json:"silent"`
+}
+
+// statuses asks all hosts. Nobody knows how many there are, so one that is slow may be missed: those
+// that the named groups' members are on are asked again, alone.
+func (l *link) statuses(ctx context.Context, groups []api.GroupInfo) (hosts []api.HostStatus, silent []string, err error) {
+	hosts, err = l.client.Admin().Status(ctx)
+	if err != nil && len(hosts) == 0 {
+		return nil, nil, err
+	}
+	missing := map[string]bool{}
+	for _, g := range groups {
+		for _, m := range g.Members {
+			missing[m.Host] = true
+		}
+	}
+	for _, h := range hosts {
+		delete(missing, h.Host)
+	}
+	limited, cancel := context.WithTimeout(ctx, memberPatience)
+	defer cancel()
+	var wait sync.WaitGroup
+	var mu sync.Mutex
+	for name := range missing {
+		wait.Go(func() {
+			var status api.HostStatus
+			err := l.ask(limited, api.VerbStatus, name, api.Empty{}, &status)
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				silent = append(silent, name)
+				return
+			}
+			hosts = append(hosts, status)
+		})
+	}
+	wait.Wait()
+	slices.Sort(silent)
+	slices.SortFunc(hosts, func(a, b api.HostStatus) int { return strings.Compare(a.Host, b.Host) })
+	return hosts, silent, nil
+}
+
+// placements are the groups, as far as the catalog answers soon: status is for times when it does not.
+func (l *link) placements(ctx context.Context) []api.GroupInfo {
+	limited, cancel := context.WithTimeout(ctx, memberPatience)
+	defer cancel()
+	var reply api.ListReply
+	if l.ask(limited, api.VerbList, "", api.Empty{}, &reply) != nil {
+		return nil
+	}
+	return reply.Groups
 }
 
 // statusVerb describes every host that answers.
@@ -22,14 +83,18 @@ func statusVerb(c *call) error {
 	defer l.close()
 	ctx, cancel := c.bounded()
 	defer cancel()
-	hosts, err := l.client.Admin().Status(ctx)
-	if err != nil && len(hosts) == 0 {
+	hosts, silent, err := l.statuses(ctx, l.placements(ctx))
+	if err != nil {
 		return l.failed(err, "")
 	}
 	if c.json {
-		return c.console.json(statusJSON{Server: l.at, Hosts: hosts})
+		return c.console.json(statusJSON{Server: l.at, Hosts: hosts, Silent: slices.Concat([]string{}, silent)})
 	}
-	if err := c.console.printf("%d host(s) at %s\n", len(hosts), l.at); err != nil {
+	heading := fmt.Sprintf("%d host(s) at %s", len(hosts), l.at)
+	if len(silent) > 0 {
+		heading += ", no answer from " + strings.Join(silent, ", ")
+	}
+	if err := c.console.printf("%s\n", heading); err != nil {
 		return err
 	}
 	rows := [][]string{{"HOST", "CLUSTER", "VERSION", "UP", "STORAGE", "GROUPS"}}
