@@ -25,6 +25,8 @@ type town struct {
 	clock *townClock
 	hall  *hall
 	homes map[string]*home
+	// sessions counts the sessions of clients.
+	sessions int
 
 	// mu guards receivers and cut. It is held while messages are handed over.
 	mu        sync.RWMutex
@@ -290,15 +292,19 @@ func (h *home) query(request QueryRequest) Reply {
 	return <-answer
 }
 
-// add adds to a counter of a group and returns the sum.
+// add adds to a counter of a group, once however often it has to try, and returns the sum.
 func (h *home) add(group, counter string, n int) string {
 	h.town.t.Helper()
+	h.town.sessions++
+	request := CommandRequest{
+		Group: group, Session: fmt.Sprint("s", h.town.sessions), Seq: 1, Payload: fmt.Appendf(nil, "add %s %d", counter, n),
+	}
 	for range 20 {
-		r := h.ask(CommandRequest{Group: group, Payload: fmt.Appendf(nil, "add %s %d", counter, n)})
+		r := h.ask(request)
 		if r.Err == nil {
 			return string(r.Outcome.Output)
 		}
-		if r.Err.Code != api.CodeNoLeader {
+		if r.Err.Code != api.CodeNoLeader && r.Err.Code != api.CodeUnknown {
 			h.town.t.Fatalf("add to %s of %s through %s: %v", counter, group, h.name, r.Err)
 		}
 	}
