@@ -198,7 +198,7 @@ func TestAHostThatWasAway(t *testing.T) {
 	w.until("the host has caught up", func() bool {
 		return slices.Equal(away.opened(), []string{"gone", "kept", "new"}) && away.brief("kept").SnapshotIndex > 100
 	})
-	if r := away.query(QueryRequest{Group: "kept", Payload: []byte("get A"), Consistency: AtLeast, AtLeastIndex: 200}); r.Err != nil || string(r.Outcome.Output) != "200" {
+	if r := away.query(QueryRequest{Group: "kept", Payload: []byte("get A")}); r.Err != nil || string(r.Outcome.Output) != "200" {
 		t.Errorf("%+v", r)
 	}
 	if got := away.add("gone", "A", 1); got != "1" {
@@ -294,6 +294,34 @@ func TestEndpointsAreTriedAgain(t *testing.T) {
 	w.until("the endpoints are open", func() bool { return len(h.opened()) == 1 })
 	if got := h.add("g", "A", 1); got != "1" {
 		t.Errorf("%s", got)
+	}
+}
+
+// TestAMachineThatStartsLater shows that a host on which a group's machine cannot start says why, and
+// tries again until it can.
+func TestAMachineThatStartsLater(t *testing.T) {
+	w := newTown(t, "a", "b", "c")
+	b := w.homes["b"]
+	b.machines.setFailure(errors.New("out of memory"))
+	digest, err := w.homes["a"].upload("module")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.homes["a"].deploy(api.DeployRequest{Group: "g", Module: hexDigest(digest)}); err != nil {
+		t.Fatal(err)
+	}
+	w.until("the host says why", func() bool { return strings.Contains(b.brief("g").Problem, "out of memory") })
+	if info := b.describe("g"); len(info.Problems) != 1 || info.Leader != "" {
+		t.Errorf("%+v", info)
+	}
+	if r := b.ask(CommandRequest{Group: "g"}); r.Err == nil || r.Err.Code != api.CodeInternal {
+		t.Errorf("a command for it: %+v", r)
+	}
+	w.homes["a"].add("g", "A", 1)
+	b.machines.setFailure(nil)
+	w.until("the member starts", func() bool { return len(b.opened()) == 1 })
+	if got := b.add("g", "A", 1); got != "2" || b.brief("g").Problem != "" {
+		t.Errorf("it is at %s: %+v", got, b.brief("g"))
 	}
 }
 

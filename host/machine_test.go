@@ -136,6 +136,14 @@ func (r *register) Close() error {
 type registers struct {
 	mu   sync.Mutex
 	made []*register
+	// failure is why no machine can be made now.
+	failure error
+}
+
+func (m *registers) setFailure(err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.failure = err
 }
 
 func (m *registers) Check(module []byte) error {
@@ -151,6 +159,9 @@ func (m *registers) New(config MachineConfig) (Machine, error) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.failure != nil {
+		return nil, m.failure
+	}
 	r := newRegister()
 	m.made = append(m.made, r)
 	return r, nil
