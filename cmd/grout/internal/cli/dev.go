@@ -203,7 +203,8 @@ func (d *dev) startHosts(c *call, log *slog.Logger) error {
 			dir := filepath.Join(d.config.data, name)
 			n, err := node.Start(ctx, node.Config{
 				Name: name, Peers: d.config.hosts, Dir: dir, Version: serviceVersion(),
-				NATS: nats.Config{URL: d.server.URL()}, Logger: log.With("host", name),
+				CompileCache: filepath.Join(d.config.data, "compiled"),
+				NATS:         nats.Config{URL: d.server.URL()}, Logger: log.With("host", name),
 			})
 			mu.Lock()
 			defer mu.Unlock()

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -54,13 +55,9 @@ func (c *cluster) startAll() {
 	c.t.Helper()
 	var group sync.WaitGroup
 	var mu sync.Mutex
-	for _, name := range c.names {
-		if c.nodes[name] != nil {
-			continue
-		}
-		group.Add(1)
-		go func() {
-			defer group.Done()
+	missing := slices.DeleteFunc(slices.Clone(c.names), func(name string) bool { return c.nodes[name] != nil })
+	for _, name := range missing {
+		group.Go(func() {
 			n, err := c.start(name)
 			if err != nil {
 				c.t.Errorf("starting %s: %v", name, err)
@@ -69,7 +66,7 @@ func (c *cluster) startAll() {
 			mu.Lock()
 			c.nodes[name] = n
 			mu.Unlock()
-		}()
+		})
 	}
 	group.Wait()
 	if c.t.Failed() {
@@ -128,7 +125,8 @@ func (c *cluster) buildExample(name string) []byte {
 	if _, err := project.Build(context.Background(), request); err != nil {
 		t.Fatal(err)
 	}
-	if text, err := exec.Command("go", "run", "./warm", c.cache, out).CombinedOutput(); err != nil {
+	warm := exec.Command("go", "test", "-count", "1", "./warm", "-cache", c.cache, "-module", out)
+	if text, err := warm.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, text)
 	}
 	module, err := os.ReadFile(out)
