@@ -63,6 +63,9 @@ func (m *Machine) Image() (Image, error) {
 	if m.broken != nil {
 		return Image{}, m.broken
 	}
+	if err := m.settle(); err != nil {
+		return Image{}, err
+	}
 	pages, err := m.linear.store.pages()
 	if err != nil {
 		return Image{}, m.keep(err)
@@ -99,6 +102,7 @@ func (m *Machine) Restore(image Image) error {
 	for i, g := range m.globals {
 		g.Set(h.globals[i])
 	}
+	m.journal.clear()
 	return m.commit()
 }
 

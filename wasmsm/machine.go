@@ -11,7 +11,8 @@ import (
 
 // Machine is one running state machine. It is used by one goroutine at a time.
 //
-// Between calls the memory and the globals equal the checkpoint: what the last applied command left.
+// Between calls the memory and the globals are what the last applied command left: the checkpoint, and
+// on top of it the commands of the journal.
 type Machine struct {
 	module   *CompiledModule
 	instance api.Module
@@ -20,6 +21,7 @@ type Machine struct {
 	globals  []mutableGlobal
 	// committed are the globals' values at the checkpoint.
 	committed []uint64
+	journal   journal
 
 	apply, query api.Function
 
@@ -59,7 +61,7 @@ func (callContext) Value(any) any               { return nil }
 var _ context.Context = (*callContext)(nil)
 
 // Apply runs one command. A command that was refused or trapped has left no effect. The command is
-// read until Apply returns and not kept.
+// read until Apply returns; the machine may keep a copy.
 //
 // An error is no outcome of the command: the machine's state can no longer be trusted, and every
 // later call returns the error too.
@@ -69,9 +71,9 @@ func (m *Machine) Apply(entry EntryContext, command []byte) (Outcome, error) {
 		return Outcome{}, err
 	}
 	if outcome.Kind == Applied {
-		err = m.commit()
+		err = m.applied(entry, command)
 	} else {
-		err = m.rollback()
+		err = m.undo()
 	}
 	if err != nil {
 		return Outcome{}, err
@@ -82,6 +84,12 @@ func (m *Machine) Apply(entry EntryContext, command []byte) (Outcome, error) {
 // Query runs one query against the present state and undoes whatever it wrote. Of entry, Index,
 // Term and TimeNanos are those of the last applied entry.
 func (m *Machine) Query(entry EntryContext, query []byte) (Outcome, error) {
+	if m.broken != nil {
+		return Outcome{}, m.broken
+	}
+	if err := m.settle(); err != nil {
+		return Outcome{}, err
+	}
 	outcome, err := m.run(m.query, callQuery, entry, query)
 	if err != nil {
 		return Outcome{}, err
