@@ -84,12 +84,20 @@ func TestFailureStopsTheStore(t *testing.T) {
 				t.Fatalf("after a failed %s: %v", name, err)
 			}
 			wantStopped(t, s, f, err)
-			restored := mustLoad(t, mustOpen(t, memConfig(mem.CrashClone(vfs.CrashCloneCfg{}))).Group(1))
+			restored := loadCrashed(t, mem)
 			if diff := m.differs(restored); diff != "" && asked.differs(restored) != "" {
 				t.Fatalf("after power loss: %s", diff)
 			}
 		})
 	}
+}
+
+// loadCrashed returns what group 1 holds after a power failure now.
+func loadCrashed(t *testing.T, fs *vfs.MemFS) consensus.Restored {
+	t.Helper()
+	s := mustOpen(t, memConfig(fs.CrashClone(vfs.CrashCloneCfg{})))
+	defer mustClose(t, s)
+	return mustLoad(t, s.Group(1))
 }
 
 // Open fails, and does not wait for better times, when what it has to write cannot be written. Nothing is lost by it.
@@ -113,7 +121,7 @@ func TestFailureDuringOpen(t *testing.T) {
 			if _, err := Open(memConfig(errorfs.Wrap(crashed, f))); err == nil {
 				t.Fatal("Open succeeded")
 			}
-			restored := mustLoad(t, mustOpen(t, memConfig(crashed.CrashClone(vfs.CrashCloneCfg{}))).Group(1))
+			restored := loadCrashed(t, crashed)
 			if diff := m.differs(restored); diff != "" {
 				t.Fatal(diff)
 			}

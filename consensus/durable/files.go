@@ -13,7 +13,7 @@ const (
 	tableSuffix = ".sst"
 )
 
-// libraryFS is the file system as the writing library sees it. It does more.
+// libraryFS is the file system as the writing library sees it. It does three things more.
 //
 // It writes zeros over every new write-ahead log once. A sync of bytes that replace others in
 // place changes no metadata of the file, and so costs one flush of the device instead of a commit
@@ -24,43 +24,62 @@ const (
 // from. libraryFS stops the store instead, and hands out a file in memory that nobody will read:
 // nothing is acknowledged any more.
 //
-// Once the store has stopped, nothing is removed, and whoever wants to write another table waits for
-// ever: the library would try again and again.
+// Once an open store has stopped, nothing is written, synced, renamed or removed. Whoever wants to
+// write another table waits until the library is being closed, since it would try again and again.
 type libraryFS struct {
 	vfs.FS
-	bytes   int
-	fail    func(error)
-	failure func() error
+	bytes int
+	fail  func(error)
+	// stopped returns why nothing may be written any more.
+	stopped func() error
+	// parked reports whether whoever wants to write a table has to wait until closing is closed.
+	parked  func() bool
+	closing <-chan struct{}
 }
 
 // Create implements vfs.FS.
 func (f *libraryFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
-	if strings.HasSuffix(name, tableSuffix) && f.failure() != nil {
-		select {}
+	if strings.HasSuffix(name, tableSuffix) && f.parked() {
+		<-f.closing
 	}
-	file, err := f.FS.Create(name, category)
-	if !strings.HasSuffix(name, walSuffix) {
-		return file, err
-	}
+	isLog := strings.HasSuffix(name, walSuffix)
+	err := f.stopped()
+	var file vfs.File
 	if err == nil {
-		if err = fill(file, f.bytes); err == nil {
-			return file, nil
-		}
-		err = errors.Join(err, file.Close())
+		file, err = f.FS.Create(name, category)
 	}
-	return f.standIn(name, err)
+	if err == nil && isLog {
+		if err = fill(file, f.bytes); err != nil {
+			err = errors.Join(err, file.Close())
+		}
+	}
+	return f.guard(name, file, err, isLog)
 }
 
 // ReuseForWrite implements vfs.FS.
 func (f *libraryFS) ReuseForWrite(old, name string, category vfs.DiskWriteCategory) (vfs.File, error) {
-	file, err := f.FS.ReuseForWrite(old, name, category)
-	if err != nil {
-		return f.standIn(name, err)
+	err := f.stopped()
+	var file vfs.File
+	if err == nil {
+		file, err = f.FS.ReuseForWrite(old, name, category)
 	}
-	return file, nil
+	return f.guard(name, file, err, true)
 }
 
-func (f *libraryFS) standIn(name string, err error) (vfs.File, error) {
+// OpenReadWrite implements vfs.FS.
+func (f *libraryFS) OpenReadWrite(name string, category vfs.DiskWriteCategory, options ...vfs.OpenOption) (vfs.File, error) {
+	file, err := f.FS.OpenReadWrite(name, category, options...)
+	return f.guard(name, file, err, false)
+}
+
+// guard returns the file as the library may use it, or, for a log that cannot be had, a stand-in.
+func (f *libraryFS) guard(name string, file vfs.File, err error, isLog bool) (vfs.File, error) {
+	if err == nil {
+		return &libraryFile{File: file, name: name, isLog: isLog, fs: f}, nil
+	}
+	if !isLog {
+		return nil, err
+	}
 	f.fail(fmt.Errorf("create %s: %w", name, err))
 	return vfs.NewMem().Create("stopped", vfs.WriteCategoryUnspecified)
 }
@@ -71,12 +90,20 @@ func (f *libraryFS) OpenDir(name string) (vfs.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &libraryFolder{File: dir, name: name, fail: f.fail}, nil
+	return &libraryFolder{File: dir, name: name, fs: f}, nil
+}
+
+// Rename implements vfs.FS.
+func (f *libraryFS) Rename(old, name string) error {
+	if err := f.stopped(); err != nil {
+		return err
+	}
+	return f.FS.Rename(old, name)
 }
 
 // Remove implements vfs.FS.
 func (f *libraryFS) Remove(name string) error {
-	if f.failure() != nil {
+	if f.stopped() != nil {
 		return nil
 	}
 	return f.FS.Remove(name)
@@ -90,15 +117,66 @@ func (f *libraryFS) Unwrap() vfs.FS { return f.FS }
 type libraryFolder struct {
 	vfs.File
 	name string
-	fail func(error)
+	fs   *libraryFS
 }
 
 // Sync implements vfs.File.
 func (d *libraryFolder) Sync() error {
+	if d.fs.stopped() != nil {
+		return nil
+	}
 	if err := d.File.Sync(); err != nil {
-		d.fail(fmt.Errorf("sync %s: %w", d.name, err))
+		d.fs.fail(fmt.Errorf("sync %s: %w", d.name, err))
 	}
 	return nil
+}
+
+// libraryFile refuses to change once the store has stopped. Errors of a write-ahead log go to the store instead of the
+// library, which would end the process on some of them: Store.apply asks the store.
+type libraryFile struct {
+	vfs.File
+	name  string
+	isLog bool
+	fs    *libraryFS
+}
+
+func (f *libraryFile) change(carryOut func() error) error {
+	err := f.fs.stopped()
+	if err == nil {
+		err = carryOut()
+	}
+	if err == nil || !f.isLog {
+		return err
+	}
+	f.fs.fail(fmt.Errorf("write %s: %w", f.name, err))
+	return nil
+}
+
+// Write implements vfs.File.
+func (f *libraryFile) Write(p []byte) (int, error) {
+	err := f.change(func() error { _, err := f.File.Write(p); return err })
+	if err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// Sync implements vfs.File.
+func (f *libraryFile) Sync() error { return f.change(f.File.Sync) }
+
+// SyncData implements vfs.File.
+func (f *libraryFile) SyncData() error { return f.change(f.File.SyncData) }
+
+// SyncTo implements vfs.File.
+func (f *libraryFile) SyncTo(length int64) (full bool, err error) {
+	err = f.change(func() error { full, err = f.File.SyncTo(length); return err })
+	return full, err
+}
+
+// Close implements vfs.File. It closes the file even when the store has stopped.
+func (f *libraryFile) Close() error {
+	err := f.File.Close()
+	return f.change(func() error { return err })
 }
 
 // fill writes through WriteAt, which leaves the file's position at 0.

@@ -3,6 +3,7 @@ package durable
 import (
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -23,7 +24,11 @@ func (s *Store) libraryOptions() *pebble.Options {
 	c := s.config
 	options := readOptions(c, s.fail)
 	// 110 percent is what the library itself reserves for a log.
-	options.FS = &libraryFS{FS: c.fs, bytes: c.MemTableBytes / 10 * 11, fail: s.fail, failure: s.failure}
+	options.FS = &libraryFS{
+		FS: c.fs, bytes: c.MemTableBytes / 10 * 11,
+		fail: s.fail, stopped: s.stopWriting, parked: s.parked, closing: s.closing,
+	}
+	s.watchFlushes(options.EventListener)
 	options.MemTableSize = uint64(c.MemTableBytes)
 	options.MemTableStopWritesThreshold = 4
 	options.FlushDelayDeleteRange = c.reclaim
@@ -97,8 +102,25 @@ func (s *Store) openLibrary(fresh bool) (*pebble.DB, error) {
 	return s.openWatched(dir)
 }
 
-// openWatched opens the library's folder, or gives up when the store fails meanwhile: the library would try for
-// ever to write the tables that it makes of the write-ahead logs.
+// watchFlushes calls flushFailed when a table in memory cannot be written out. The end of a flush may carry an
+// error that is none (an empty table); one that the library also reports as such is one.
+func (s *Store) watchFlushes(events *pebble.EventListener) {
+	var last atomic.Pointer[error]
+	flushEnd, backgroundError := events.FlushEnd, events.BackgroundError
+	events.FlushEnd = func(info pebble.FlushInfo) {
+		last.Store(&info.Err)
+		flushEnd(info)
+	}
+	events.BackgroundError = func(err error) {
+		backgroundError(err)
+		if flush := last.Load(); flush != nil && *flush != nil && errors.Is(err, *flush) {
+			s.flushFailed()
+		}
+	}
+}
+
+// openWatched opens the library's folder, or gives up when the tables cannot be written that the library makes of the
+// write-ahead logs: it would try for ever.
 func (s *Store) openWatched(dir string) (*pebble.DB, error) {
 	type opened struct {
 		db  *pebble.DB
@@ -112,8 +134,51 @@ func (s *Store) openWatched(dir string) (*pebble.DB, error) {
 	select {
 	case r := <-result:
 		return r.db, r.err
-	case <-s.ended:
+	case <-s.unflushed:
 		return nil, s.failure()
+	}
+}
+
+// stopWriting returns why the library may not write. While it opens it may: it does not survive to fail at that
+// with a compaction under way.
+func (s *Store) stopWriting() error {
+	if !s.opened.Load() {
+		return nil
+	}
+	return s.failure()
+}
+
+// parked reports whether tables are not written any more.
+func (s *Store) parked() bool {
+	select {
+	case <-s.unflushed:
+		return true
+	default:
+		return s.stopWriting() != nil
+	}
+}
+
+// read calls use with the library, unless it was closed after a failure.
+func (s *Store) read(use func(db *pebble.DB) error) error {
+	s.access.RLock()
+	defer s.access.RUnlock()
+	if s.gone {
+		return s.failure()
+	}
+	return use(s.db)
+}
+
+// abandon closes the library after a failure, so that it does not go on trying. That writes nothing, see libraryFS.
+// It waits for the writer, and so for ever when the writer is stuck in the library.
+func (s *Store) abandon() {
+	s.applying.Lock()
+	defer s.applying.Unlock()
+	s.access.Lock()
+	defer s.access.Unlock()
+	s.gone = true
+	close(s.closing)
+	if err := s.db.Close(); err != nil {
+		return // It could not write its last words; why the store failed has been told.
 	}
 }
 

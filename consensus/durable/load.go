@@ -21,7 +21,7 @@ func (g *GroupLog) Load() (consensus.Restored, error) {
 		return consensus.Restored{}, g.failed
 	}
 	loader := loader{group: g, keep: true}
-	if err := loader.load(); err != nil {
+	if err := g.store.read(loader.load); err != nil {
 		g.failed = err
 		return consensus.Restored{}, err
 	}
@@ -34,12 +34,13 @@ func (g *GroupLog) ensureLoaded() error {
 		return nil
 	}
 	loader := loader{group: g}
-	return loader.load()
+	return g.store.read(loader.load)
 }
 
 // loader reads one group and checks every record against its neighbours.
 type loader struct {
 	group    *GroupLog
+	db       *pebble.DB
 	restored consensus.Restored
 	head     head
 	terms    terms
@@ -51,7 +52,8 @@ type loader struct {
 // slabBytes is the size of the blocks from which the payloads of small entries are cut.
 const slabBytes = 64 << 10
 
-func (l *loader) load() error {
+func (l *loader) load(db *pebble.DB) error {
+	l.db = db
 	found, err := l.readHead()
 	if err == nil && found {
 		err = l.readSnapshot()
@@ -74,7 +76,7 @@ func (l *loader) corrupt(index consensus.Index, reason string, err error) error 
 
 // get calls read with the value of a key, and reports whether there is one.
 func (l *loader) get(key []byte, read func(value []byte) error) (bool, error) {
-	value, closer, err := l.group.store.db.Get(key)
+	value, closer, err := l.db.Get(key)
 	if errors.Is(err, pebble.ErrNotFound) {
 		return false, nil
 	}
@@ -123,7 +125,7 @@ func (l *loader) readEntries() (err error) {
 		l.terms = terms{{from: l.head.last.Index, term: l.head.last.Term}}
 	}
 	bounds := &pebble.IterOptions{LowerBound: groupKey(kindEntry, l.group.id), UpperBound: groupEnd(kindEntry, l.group.id)}
-	iter, err := l.group.store.db.NewIter(bounds)
+	iter, err := l.db.NewIter(bounds)
 	if err != nil {
 		return err
 	}

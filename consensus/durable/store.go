@@ -24,6 +24,17 @@ type Store struct {
 	// failed is set once, by whoever first sees that the store cannot go on; ended is closed then.
 	failed atomic.Pointer[error]
 	ended  chan struct{}
+	// closing is closed before the library is closed after a failure; applying is held by the writer while it
+	// writes; access by whoever reads, and exclusively by whoever sets gone and closes the library.
+	closing chan struct{}
+	// unflushed is closed, by flushFailed, when a table in memory could not be written out.
+	unflushed   chan struct{}
+	flushFailed func()
+	// opened is set once the library is open.
+	opened   atomic.Bool
+	applying sync.Mutex
+	access   sync.RWMutex
+	gone     bool
 	// reporting is held by whoever calls done functions, the writer or the undertaker.
 	reporting sync.Mutex
 	// stopped is closed, by stop, when nobody calls done functions any more.
@@ -67,8 +78,10 @@ func Open(config Config) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{config: config, release: release, groups: map[uint64]*GroupLog{}}
-	s.ended, s.stopped = make(chan struct{}), make(chan struct{})
+	s.ended, s.stopped, s.closing = make(chan struct{}), make(chan struct{}), make(chan struct{})
 	s.stop = sync.OnceFunc(func() { close(s.stopped) })
+	s.unflushed = make(chan struct{})
+	s.flushFailed = sync.OnceFunc(func() { close(s.unflushed) })
 	s.queue.init(config.MaxQueuedBytes)
 	if err := s.open(); err != nil {
 		err = fmt.Errorf("durable: open %s: %w", config.Dir, err)
@@ -95,11 +108,16 @@ func (s *Store) open() error {
 	if s.db, err = s.openLibrary(fresh); err != nil {
 		return errors.Join(corruption(s.config.Dir, err), mark.close())
 	}
+	s.opened.Store(true)
 	err = s.confirm(last)
-	if err != nil && s.failure() == nil {
-		err = errors.Join(err, mark.close(), s.db.Close())
+	switch {
+	case s.failure() != nil:
+		go s.abandon()
+		return s.failure()
+	case err != nil:
+		return errors.Join(err, mark.close(), s.db.Close())
 	}
-	return err
+	return nil
 }
 
 // openMark opens the watermark, or creates it in a folder without any data.
@@ -166,7 +184,15 @@ func (s *Store) Group(id uint64) *GroupLog {
 
 // Groups lists, in ascending order, the groups that have stored anything.
 func (s *Store) Groups() (ids []uint64, err error) {
-	iter, err := s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{kindHead}, UpperBound: []byte{kindHead + 1}})
+	err = s.read(func(db *pebble.DB) error {
+		ids, err = s.readGroups(db)
+		return err
+	})
+	return ids, err
+}
+
+func (s *Store) readGroups(db *pebble.DB) (ids []uint64, err error) {
+	iter, err := db.NewIter(&pebble.IterOptions{LowerBound: []byte{kindHead}, UpperBound: []byte{kindHead + 1}})
 	if err != nil {
 		return nil, corruption(s.config.Dir, err)
 	}
@@ -182,8 +208,16 @@ func (s *Store) Groups() (ids []uint64, err error) {
 
 // Meta returns the host-level record of that name, and whether there is one. The value is the caller's.
 func (s *Store) Meta(name string) (value []byte, found bool, err error) {
+	err = s.read(func(db *pebble.DB) error {
+		value, found, err = s.readMeta(db, name)
+		return err
+	})
+	return value, found, err
+}
+
+func (s *Store) readMeta(db *pebble.DB, name string) (value []byte, found bool, err error) {
 	key := metaKey(name)
-	stored, closer, err := s.db.Get(key)
+	stored, closer, err := db.Get(key)
 	if errors.Is(err, pebble.ErrNotFound) {
 		return nil, false, nil
 	}
@@ -206,21 +240,21 @@ func (s *Store) SetMeta(name string, value []byte) error {
 	})
 }
 
-// Stats returns the counters.
+// Stats returns the counters. DiskBytes is 0 when the store has failed.
 func (s *Store) Stats() Stats {
-	queued, most := s.queue.load()
-	return Stats{
-		Batches:         s.batches.Load() - s.started,
-		Writes:          s.writes.Load(),
-		QueuedBytes:     queued,
-		MostQueuedBytes: most,
-		DiskBytes:       s.db.Metrics().DiskSpaceUsage(),
+	stats := Stats{Batches: s.batches.Load() - s.started, Writes: s.writes.Load()}
+	stats.QueuedBytes, stats.MostQueuedBytes = s.queue.load()
+	s.access.RLock()
+	defer s.access.RUnlock()
+	if !s.gone {
+		stats.DiskBytes = s.db.Metrics().DiskSpaceUsage()
 	}
+	return stats
 }
 
 // Close carries out what is queued, and frees the folder. Nothing may be called after it, and it may not
-// be called from a done function. A store that has failed keeps the folder locked until the
-// process ends, since the library offers no end that would not write, and returns why it failed.
+// be called from a done function. A store that has failed returns why, and keeps the folder locked until
+// the process ends: the library may still be at work in it.
 func (s *Store) Close() error {
 	if !s.queue.close() {
 		return ErrClosed

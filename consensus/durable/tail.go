@@ -25,42 +25,68 @@ const (
 	crcMaskRotate = 15
 )
 
-// provesLoss reports whether a chunk after offset says that the bytes at offset, which cannot be read as a
-// batch, had been synced. The library looks for such a chunk from the next block on; the acknowledged
-// batches in the same block need this look. The lengths there may be what is damaged, so in that
-// block a chunk may begin anywhere.
-func provesLoss(fs vfs.FS, name string, number uint32, offset int64) (proved bool, err error) {
+// proof is what is known of the place where the newest log ends.
+type proof struct {
+	// log is the log's number, offset where it ends, last the number of the last batch before that.
+	log    uint32
+	offset int64
+	last   uint64
+}
+
+// search reports whether something later in the file proves that the bytes at the offset, which cannot be read as a
+// batch, had been synced. It looks everywhere, since what is damaged may be the lengths.
+func (p proof) search(fs vfs.FS, name string) (found bool, err error) {
 	file, err := fs.Open(name)
 	if err != nil {
 		return false, err
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
 	block := make([]byte, walBlock)
-	base := offset - offset%walBlock
-	n, err := file.ReadAt(block, base)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return false, err
-	}
-	for at := int(offset - base); at+chunkHeader <= n; at++ {
-		synced, ok := readChunk(block[at:n], number)
-		if ok && synced > uint64(offset) && synced <= uint64(base)+uint64(at) {
+	from := int(p.offset % walBlock)
+	for base := p.offset - int64(from); ; base += walBlock {
+		n, err := file.ReadAt(block, base)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return false, err
+		}
+		if p.inBlock(block[:n], from, base) {
 			return true, nil
 		}
+		if n < walBlock {
+			return false, nil
+		}
+		from = 0
 	}
-	return false, nil
 }
 
-// readChunk returns the synced offset in the intact chunk that data begins with, if it does.
-func readChunk(data []byte, number uint32) (synced uint64, ok bool) {
+func (p proof) inBlock(block []byte, from int, base int64) bool {
+	for at := from; at+chunkHeader <= len(block); at++ {
+		synced, payload, ok := readChunk(block[at:], p.log)
+		if ok && synced <= uint64(base)+uint64(at) && (synced > uint64(p.offset) || p.follows(payload)) {
+			return true
+		}
+	}
+	return false
+}
+
+// follows reports whether the payload begins with a batch that was written after the one at the offset had been
+// acknowledged. (The library notes a synced offset after it has told the writer, and so now and then
+// one batch too late.)
+func (p proof) follows(payload []byte) bool {
+	number, err := batchNumber(payload)
+	return err == nil && number > p.last+1
+}
+
+// readChunk returns the synced offset and the payload of the intact chunk that data begins with, if it does.
+func readChunk(data []byte, log uint32) (synced uint64, payload []byte, ok bool) {
 	if len(data) < chunkHeader || data[6] < chunkTypeMin || data[6] > chunkTypeMax ||
-		binary.LittleEndian.Uint32(data[7:]) != number {
-		return 0, false
+		binary.LittleEndian.Uint32(data[7:]) != log {
+		return 0, nil, false
 	}
 	end := chunkHeader + int(binary.LittleEndian.Uint16(data[4:]))
 	if end > len(data) || binary.LittleEndian.Uint32(data) != maskedCRC(data[6:end]) {
-		return 0, false
+		return 0, nil, false
 	}
-	return binary.LittleEndian.Uint64(data[11:]), true
+	return binary.LittleEndian.Uint64(data[11:]), data[chunkHeader:end], true
 }
 
 func maskedCRC(data []byte) uint32 {

@@ -49,7 +49,7 @@ func checkTail(c Config, last uint64, runs []logRun) error {
 	if tail.file == "" {
 		return nil
 	}
-	proved, err := provesLoss(c.fs, tail.file, tail.log, tail.end)
+	proved, err := proof{log: tail.log, offset: tail.end, last: last}.search(c.fs, tail.file)
 	if err == nil && proved {
 		err = lost(c.Dir, tail, last, "a later record shows that another one was synced")
 	}
@@ -124,7 +124,11 @@ func scanLog(dir string, log wal.LogicalLog, runs []logRun) (_ []logRun, err err
 		if err != nil {
 			return runs, scanEnd(err)
 		}
-		number, err := batchNumber(content)
+		data, err := io.ReadAll(content)
+		if err != nil {
+			return nil, err
+		}
+		number, err := batchNumber(data)
 		if err != nil {
 			reason := "a batch without a number"
 			return nil, &CorruptionError{Dir: dir, File: run.file, Offset: run.end, Reason: reason, Err: err}
@@ -153,11 +157,7 @@ func scanEnd(err error) error {
 var batchStart = []byte{byte(pebble.InternalKeyKindSet), 1, kindBatch, batchValueBytes}
 
 // batchNumber returns the number that Store.write put first into a batch.
-func batchNumber(content io.Reader) (uint64, error) {
-	data, err := io.ReadAll(content)
-	if err != nil {
-		return 0, err
-	}
+func batchNumber(data []byte) (uint64, error) {
 	if len(data) < batchrepr.HeaderLen+len(batchStart)+batchValueBytes {
 		return 0, fmt.Errorf("%w: %d bytes are no batch", errBadRecord, len(data))
 	}

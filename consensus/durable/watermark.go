@@ -40,9 +40,10 @@ func decodeWatermark(slot []byte) (uint64, error) {
 	return binary.BigEndian.Uint64(slot[8:]), nil
 }
 
-// createWatermark makes the file, durable on return.
+// createWatermark makes the file, durable on return. It gets its name when its content is durable.
 func createWatermark(fs vfs.FS, dir string) error {
-	file, err := fs.Create(fs.PathJoin(dir, watermarkName), vfs.WriteCategoryUnspecified)
+	name := fs.PathJoin(dir, watermarkName)
+	file, err := fs.Create(name+".new", vfs.WriteCategoryUnspecified)
 	if err != nil {
 		return err
 	}
@@ -54,6 +55,9 @@ func createWatermark(fs vfs.FS, dir string) error {
 		err = file.Sync()
 	}
 	if err = errors.Join(err, file.Close()); err != nil {
+		return err
+	}
+	if err := fs.Rename(name+".new", name); err != nil {
 		return err
 	}
 	return syncDir(fs, dir)

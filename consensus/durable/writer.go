@@ -45,6 +45,7 @@ func (s *Store) bury() {
 	s.reporting.Lock()
 	s.announce(s.queue.bury(), err)
 	s.reporting.Unlock()
+	go s.abandon()
 	for {
 		taken := s.queue.takeBuried()
 		if len(taken) == 0 {
@@ -101,6 +102,8 @@ func gather(requests []request) int {
 
 // commit writes a batch, unless the store has failed, and makes the first error its failure.
 func (s *Store) commit(batch []request) error {
+	s.applying.Lock()
+	defer s.applying.Unlock()
 	if err := s.failure(); err != nil {
 		return err
 	}
