@@ -14,6 +14,9 @@ import (
 	"github.com/groutlabs/grout/sdk/client"
 )
 
+// progressInterval is the pause between two lines of progress.
+const progressInterval = 5 * time.Second
+
 // window is how many commands are under way at once.
 const window = 512
 
@@ -73,7 +76,7 @@ func publish(ctx context.Context, c *client.Client, lines []string, killAt int, 
 		if result.lines == killAt {
 			go func() { disturbed <- disturb() }()
 		}
-		if time.Since(shown) > time.Second {
+		if time.Since(shown) > progressInterval {
 			shown = time.Now()
 			fmt.Fprintf(os.Stderr, "  %7d of %d lines, %.0f a second\n", result.lines, len(lines),
 				float64(result.lines)/time.Since(began).Seconds())

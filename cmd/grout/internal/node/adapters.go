@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"log/slog"
 	"time"
 
@@ -66,7 +67,9 @@ func (m *machines) New(config host.MachineConfig) (host.Machine, error) {
 	logger := m.logger.With("machine", config.Group)
 	running, err := compiled.New(wasmsm.MachineConfig{
 		Seed: config.Seed, Limits: wasmsm.Limits{MemoryBytes: config.Limits.MemoryBytes}, Init: config.Init,
-		Log: func(level int, text string) { logger.Log(nil, levels[min(max(level, 0), len(levels)-1)], text) },
+		Log: func(level int, text string) {
+			logger.Log(context.Background(), levels[min(max(level, 0), len(levels)-1)], text)
+		},
 	})
 	if err != nil {
 		return nil, err
