@@ -78,6 +78,8 @@ func (v *catalogView) heldByMajority(d Digest) bool {
 type catalogCommand struct {
 	// Hold says that a host holds a module; the first such command makes the module known.
 	Hold *moduleRecord `codec:"h,omitempty"`
+	// Copy says that a host has fetched a module. One that was removed meanwhile stays so.
+	Copy *moduleRecord `codec:"k,omitempty"`
 	// Create makes a group. ID, Members and CreatedNanos are assigned as it is applied.
 	Create *groupRecord `codec:"c,omitempty"`
 	// Remove takes a group away.
@@ -127,6 +129,11 @@ func (c *catalog) Apply(entry EntryContext, payload []byte) (Outcome, error) {
 	switch {
 	case command.Hold != nil:
 		next.hold(*command.Hold)
+	case command.Copy != nil:
+		if outcome = refused(catalogNotFound, "the module is gone"); old.module(command.Copy.Digest) != nil {
+			outcome = Outcome{}
+			next.hold(*command.Copy)
+		}
 	case command.Create != nil:
 		outcome = next.create(entry, *command.Create)
 	default:

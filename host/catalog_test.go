@@ -124,7 +124,12 @@ func TestRemoving(t *testing.T) {
 		t.Errorf("%+v is too much like %+v", second, first)
 	}
 	l.do(catalogCommand{Remove: "g"})
+	if o := l.do(catalogCommand{Copy: &moduleRecord{Digest: Digest{1}, Holders: []string{"b"}}}); o.Kind != Applied || len(l.view.Load().Modules[0].Holders) != 2 {
+		t.Errorf("%+v, the holders are %v", o, l.view.Load().Modules[0].Holders)
+	}
 	l.do(catalogCommand{Remove: "h"})
+	// A host that was slow to fetch the module does not bring it back.
+	l.refused(l.do(catalogCommand{Copy: &moduleRecord{Digest: Digest{1}, Holders: []string{"b"}}}), catalogNotFound)
 	if view := l.view.Load(); len(view.Groups) != 0 || len(view.Modules) != 0 {
 		t.Errorf("%+v", view)
 	}

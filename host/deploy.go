@@ -25,6 +25,7 @@ func (h *Host) Upload(ctx context.Context, piece UploadPiece) (api.UploadReply, 
 	if err := h.waiting(); err != nil {
 		return api.UploadReply{}, err
 	}
+	defer h.beginUpload(piece.Digest)()
 	if h.modules.Has(piece.Digest) {
 		return api.UploadReply{Received: piece.Size, Stored: true}, h.hold(ctx, piece.Digest, piece.Size)
 	}
@@ -48,6 +49,21 @@ func (h *Host) Upload(ctx context.Context, piece UploadPiece) (api.UploadReply, 
 	return api.UploadReply{Received: have, Stored: true}, h.hold(ctx, piece.Digest, piece.Size)
 }
 
+// beginUpload keeps a module from being deleted until the returned function is called: it may be gone
+// from the catalog, and about to be known again.
+func (h *Host) beginUpload(d Digest) (end func()) {
+	h.uploadingMu.Lock()
+	defer h.uploadingMu.Unlock()
+	h.uploading[d]++
+	return func() {
+		h.uploadingMu.Lock()
+		defer h.uploadingMu.Unlock()
+		if h.uploading[d]--; h.uploading[d] == 0 {
+			delete(h.uploading, d)
+		}
+	}
+}
+
 // Deploy implements Admin.
 func (h *Host) Deploy(ctx context.Context, request api.DeployRequest) (api.GroupInfo, error) {
 	if err := h.waiting(); err != nil {
@@ -65,6 +81,9 @@ func (h *Host) Deploy(ctx context.Context, request api.DeployRequest) (api.Group
 	}
 	copy(record.Key[:], randomBytes(32))
 	copy(record.Seed[:], randomBytes(32))
+	if err := h.rehearse(record); err != nil {
+		return api.GroupInfo{}, err
+	}
 	output, err := h.change(ctx, catalogCommand{Create: &record})
 	if err != nil {
 		return api.GroupInfo{}, err
@@ -73,6 +92,29 @@ func (h *Host) Deploy(ctx context.Context, request api.DeployRequest) (api.Group
 		return api.GroupInfo{}, err
 	}
 	return h.awaitLeader(ctx, record)
+}
+
+// rehearse starts the machine once, as every member will, so that one whose init function refuses or
+// traps is refused before there is a group. A host that does not hold the module leaves that out: the
+// group's own members say what is wrong then.
+func (h *Host) rehearse(record groupRecord) error {
+	module, err := h.modules.Get(record.Module)
+	if errors.Is(err, ErrMissing) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	machine, err := h.cfg.Machines.New(record.machineConfig(module))
+	if err != nil {
+		return fault(api.CodeBadModule, "the machine does not start: %v", err)
+	}
+	return machine.Close()
+}
+
+// machineConfig is what every member makes its machine of.
+func (r *groupRecord) machineConfig(module []byte) MachineConfig {
+	return MachineConfig{Group: r.Name, Module: module, Digest: r.Module, Seed: r.Seed, Limits: r.Limits, Init: r.Init}
 }
 
 // checkDeploy turns a request into a record, or refuses it.

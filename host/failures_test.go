@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -390,4 +391,101 @@ func TestBadConfigs(t *testing.T) {
 	if err := h.Close(); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// TestAPartition shows that hosts which are cut off answer no linearizable query and confirm no command,
+// while the others go on; and that a host whose disk is slow holds up nobody.
+func TestAPartition(t *testing.T) {
+	w := newTown(t, "a", "b", "c")
+	info := w.run("g")
+	cut := w.homes[info.Leader]
+	cut.add("g", "A", 1)
+	w.isolate(cut.name)
+	others := slices.DeleteFunc(w.all(), func(h *home) bool { return h == cut })
+	if got := others[0].add("g", "A", 1); got != "2" {
+		t.Errorf("the others are at %s", got)
+	}
+	if r := cut.query(QueryRequest{Group: "g", Payload: []byte("get A")}); r.Err == nil {
+		t.Errorf("a query at the host that was cut off: %+v", r)
+	}
+	if r := cut.ask(CommandRequest{Group: "g", Payload: []byte("add A 1")}); r.Err == nil || r.Err.Code != api.CodeNoLeader && r.Err.Code != api.CodeUnknown {
+		t.Errorf("a command at the host that was cut off: %+v", r)
+	}
+	w.heal()
+	if got := cut.add("g", "B", 1); got != "1" {
+		t.Errorf("B is %s", got)
+	}
+	slow := others[1].store.log(GroupID(info.ID))
+	slow.hold()
+	for i := range 5 {
+		if got := cut.add("g", "C", 1); got != fmt.Sprint(i+1) {
+			t.Errorf("C is %s", got)
+		}
+	}
+	slow.release()
+	if r := others[1].query(QueryRequest{Group: "g", Payload: []byte("get C")}); r.Err != nil || string(r.Outcome.Output) != "5" {
+		t.Errorf("%+v", r)
+	}
+}
+
+// TestADamagedModule shows that a module whose file was damaged is fetched again from another host.
+func TestADamagedModule(t *testing.T) {
+	w := newTown(t, "a", "b", "c")
+	info := w.run("g")
+	raw, err := hex.DecodeString(info.Module)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := w.homes["b"]
+	path := b.host.modules.path(Digest(raw))
+	b.stop()
+	write(t, path, "damage")
+	w.start("b")
+	w.until("the member runs", func() bool { return len(b.opened()) == 1 })
+	if _, err := b.host.modules.Get(Digest(raw)); err != nil {
+		t.Error(err)
+	}
+	if r := b.query(QueryRequest{Group: "g", Payload: []byte("get A")}); r.Err != nil {
+		t.Errorf("%+v", r)
+	}
+}
+
+// TestAModuleThatComesBack shows that a module which is uploaded again while its removal is still being
+// carried out is not deleted after that.
+func TestAModuleThatComesBack(t *testing.T) {
+	w := newTown(t, "a")
+	h := w.homes["a"]
+	digest, err := h.upload("module")
+	if err != nil {
+		t.Fatal(err)
+	}
+	end := h.host.beginUpload(digest)
+	again := h.host.beginUpload(digest)
+	again()
+	for range 2 {
+		if _, err := h.deploy(api.DeployRequest{Group: "g", Module: hexDigest(digest)}); err != nil {
+			t.Fatal(err)
+		}
+		if err := h.change(api.VerbRemove, "g", ""); err != nil {
+			t.Fatal(err)
+		}
+		w.until("the group is gone", func() bool { return len(h.opened()) == 0 && h.brief("g").Group == "" })
+		if !h.host.modules.Has(digest) {
+			t.Fatal("the module was deleted during its upload")
+		}
+		if _, err := h.upload("module"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	end()
+	if err := h.host.deleteModule(digest); err != nil || !h.host.modules.Has(digest) {
+		t.Errorf("a module that the catalog knows was deleted, %v", err)
+	}
+	if _, err := h.deploy(api.DeployRequest{Group: "g", Module: hexDigest(digest)}); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.change(api.VerbRemove, "g", ""); err != nil {
+		t.Fatal(err)
+	}
+	w.until("the module is gone", func() bool { return !h.host.modules.Has(digest) })
 }

@@ -281,6 +281,7 @@ func (g *group) dropLate(now time.Time) {
 func (g *group) fail(err error) {
 	g.logger.Error("member stopped", "group", g.ref.Name, "member", g.self, "error", err)
 	g.stopReceive() // nobody empties the inbox any more
+	g.events.lead(false)
 	g.publishStatus(err.Error())
 	g.waiters.close(fault(api.CodeInternal, "this member of group %s has stopped: %v", g.ref.Name, err))
 	g.stopped(err)

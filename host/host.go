@@ -104,6 +104,10 @@ type Host struct {
 	view *catalogView
 	// closed is set when no goroutine may be begun any more.
 	closed bool
+	// uploading counts the uploads of each module that are under way. Its lock is held while modules are
+	// deleted: one that is being uploaded stays.
+	uploadingMu sync.Mutex
+	uploading   map[Digest]int
 	// endpoints is held while the endpoints of a group are opened or closed.
 	endpoints sync.Mutex
 
@@ -153,7 +157,7 @@ func New(cfg Config) (*Host, error) {
 	h := &Host{
 		cfg: cfg, boot: boot, started: cfg.Clock.Now(), modules: modules, uploads: uploads, record: &clusterRecord{},
 		groups: map[string]*hosted{}, view: &catalogView{}, wake: make(chan struct{}, 1), quit: make(chan struct{}),
-		stopGreet: func() {},
+		stopGreet: func() {}, uploading: map[Digest]int{},
 	}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	return h, nil

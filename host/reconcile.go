@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/groutlabs/grout/sdk/api"
 )
 
 // reconcileRetry is the pause before a member that could not start is tried again.
@@ -75,13 +77,24 @@ func (h *Host) stopRemoved(view *catalogView) bool {
 	}
 	settled = h.removeOrphans(view) && settled
 	for _, m := range old.Modules {
-		if view.module(m.Digest) == nil {
-			if err := h.modules.Delete(m.Digest); err != nil {
-				h.cfg.Logger.Warn("a module stays", "module", hexDigest(m.Digest), "error", err)
-			}
+		if view.module(m.Digest) != nil {
+			continue
+		}
+		if err := h.deleteModule(m.Digest); err != nil {
+			h.cfg.Logger.Warn("a module stays", "module", hexDigest(m.Digest), "error", err)
 		}
 	}
 	return settled
+}
+
+// deleteModule deletes a module that the catalog has removed, unless it is back or being uploaded.
+func (h *Host) deleteModule(d Digest) error {
+	h.uploadingMu.Lock()
+	defer h.uploadingMu.Unlock()
+	if h.uploading[d] > 0 || h.machine.view.Load().module(d) != nil {
+		return nil
+	}
+	return h.modules.Delete(d)
 }
 
 func (h *Host) stopMember(held *hosted) bool {
@@ -138,7 +151,11 @@ func (h *Host) obtain(m moduleRecord) error {
 	}
 	ctx, cancel := context.WithTimeout(h.ctx, h.cfg.Timing.RequestTimeout)
 	defer cancel()
-	return h.hold(ctx, m.Digest, m.Size)
+	_, err := h.change(ctx, catalogCommand{Copy: &moduleRecord{Digest: m.Digest, Size: m.Size, Holders: []string{h.cfg.Name}}})
+	if e := (*Error)(nil); errors.As(err, &e) && e.Code == api.CodeNotFound {
+		return nil // removed meanwhile: a newer view is on its way
+	}
+	return err
 }
 
 func (h *Host) fetchModule(m moduleRecord) error {
@@ -200,6 +217,9 @@ func (h *Host) member(record groupRecord) (held *hosted, due bool) {
 func (h *Host) openMember(held *hosted) error {
 	record := held.record
 	module, err := h.modules.Get(record.Module)
+	if errors.Is(err, ErrCorrupt) {
+		return errors.Join(err, h.modules.Delete(record.Module)) // to be fetched again
+	}
 	if err != nil {
 		return err
 	}
@@ -211,9 +231,7 @@ func (h *Host) openMember(held *hosted) error {
 	if err != nil {
 		return err
 	}
-	machine, err := h.cfg.Machines.New(MachineConfig{
-		Group: record.Name, Module: module, Digest: record.Module, Seed: record.Seed, Limits: record.Limits, Init: record.Init,
-	})
+	machine, err := h.cfg.Machines.New(record.machineConfig(module))
 	if err != nil {
 		err = fmt.Errorf("host: starting the machine of group %s: %w", record.Name, err)
 		h.mu.Lock()
