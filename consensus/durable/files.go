@@ -9,16 +9,21 @@ import (
 )
 
 const (
-	walSuffix   = ".log"
-	tableSuffix = ".sst"
+	walSuffix      = ".log"
+	tableSuffix    = ".sst"
+	manifestPrefix = "MANIFEST"
 )
 
-// libraryFS is the file system as the writing library sees it. It does three things more.
+// libraryFS is the file system as the writing library sees it. It does four things more.
 //
 // It writes zeros over every new write-ahead log once. A sync of bytes that replace others in
 // place changes no metadata of the file, and so costs one flush of the device instead of a commit
 // of the file system's journal besides. The library gets the same from recycled logs, but only some
 // minutes after each start.
+//
+// It makes the name of a new manifest durable with the manifest. The library syncs the folder only after
+// it has also created the marker that names the manifest, and so relies on a file system that
+// cannot keep the second name without the first.
 //
 // When a log cannot be created, the library ends the process in a way that cannot be recovered
 // from. libraryFS stops the store instead, and hands out a file in memory that nobody will read:
@@ -75,7 +80,8 @@ func (f *libraryFS) OpenReadWrite(name string, category vfs.DiskWriteCategory, o
 // guard returns the file as the library may use it, or, for a log that cannot be had, a stand-in.
 func (f *libraryFS) guard(name string, file vfs.File, err error, isLog bool) (vfs.File, error) {
 	if err == nil {
-		return &libraryFile{File: file, name: name, isLog: isLog, fs: f}, nil
+		named := !strings.HasPrefix(f.PathBase(name), manifestPrefix)
+		return &libraryFile{File: file, name: name, isLog: isLog, named: named, fs: f}, nil
 	}
 	if !isLog {
 		return nil, err
@@ -137,6 +143,8 @@ type libraryFile struct {
 	vfs.File
 	name  string
 	isLog bool
+	// named is set once the name is durable too, where that matters.
+	named bool
 	fs    *libraryFS
 }
 
@@ -162,10 +170,18 @@ func (f *libraryFile) Write(p []byte) (int, error) {
 }
 
 // Sync implements vfs.File.
-func (f *libraryFile) Sync() error { return f.change(f.File.Sync) }
+func (f *libraryFile) Sync() error { return f.syncName(f.change(f.File.Sync)) }
 
 // SyncData implements vfs.File.
-func (f *libraryFile) SyncData() error { return f.change(f.File.SyncData) }
+func (f *libraryFile) SyncData() error { return f.syncName(f.change(f.File.SyncData)) }
+
+func (f *libraryFile) syncName(err error) error {
+	if err != nil || f.named {
+		return err
+	}
+	f.named = true
+	return f.change(func() error { return syncDir(f.fs.FS, f.fs.PathDir(f.name)) })
+}
 
 // SyncTo implements vfs.File.
 func (f *libraryFile) SyncTo(length int64) (full bool, err error) {

@@ -24,10 +24,7 @@ func (s *Store) libraryOptions() *pebble.Options {
 	c := s.config
 	options := readOptions(c, s.fail)
 	// 110 percent is what the library itself reserves for a log.
-	options.FS = &libraryFS{
-		FS: c.fs, bytes: c.MemTableBytes / 10 * 11,
-		fail: s.fail, stopped: s.stopWriting, parked: s.parked, closing: s.closing,
-	}
+	options.FS = s.libraryFS(c.MemTableBytes / 10 * 11)
 	s.watchFlushes(options.EventListener)
 	options.MemTableSize = uint64(c.MemTableBytes)
 	options.MemTableStopWritesThreshold = 4
@@ -38,6 +35,14 @@ func (s *Store) libraryOptions() *pebble.Options {
 	options.L0StopWritesThreshold = 64
 	options.LBaseMaxBytes = 64 << 20
 	return options
+}
+
+// libraryFS returns the file system for the library, with so many zeros in each new log.
+func (s *Store) libraryFS(bytes int) *libraryFS {
+	return &libraryFS{
+		FS: s.config.fs, bytes: bytes,
+		fail: s.fail, stopped: s.stopWriting, parked: s.parked, closing: s.closing,
+	}
 }
 
 // readOptions are those of a look at the tables that changes nothing.
@@ -91,6 +96,7 @@ func (s *Store) openLibrary(fresh bool) (*pebble.DB, error) {
 	dir := s.config.fs.PathJoin(s.config.Dir, libraryDir)
 	if fresh {
 		options := readOptions(s.config, s.fail)
+		options.FS = s.libraryFS(0)
 		db, err := pebble.Open(dir, options)
 		if err != nil {
 			return nil, err
