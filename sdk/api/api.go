@@ -31,7 +31,7 @@ const (
 	HeaderCaller = "Grout-Caller"
 	// HeaderMachineCode is the machine's own code with CodeRefused.
 	HeaderMachineCode = "Grout-Machine-Code"
-	// HeaderMode is "execute" (default: answered when applied) or "feed" (answered when durable on a majority).
+	// HeaderMode is "execute": answered when applied. Other modes are refused, until there are some.
 	HeaderMode = "Grout-Mode"
 	// HeaderMsgID is the header of NATS for deduplication.
 	HeaderMsgID = "Nats-Msg-Id"
