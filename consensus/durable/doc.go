@@ -12,7 +12,8 @@
 //     one moment share one sync.
 //   - Overwriting entries forgets all that follow them in the same atomic step. A snapshot that
 //     is installed replaces the log in one atomic step.
-//   - A write or sync that failed stops the store for good. Nothing is tried again.
+//   - A write or sync that failed stops the store for good, in the background as in the foreground: every
+//     queued and later write fails, nothing is tried again, and nothing more is written.
 //   - One process at a time: a second Open of a folder is refused with ErrLocked.
 //   - Every record carries a CRC-32C over its key (and so its group and index) and its value, beside
 //     the library's own checksums. Every entry names the term of the entry before it, and one
@@ -36,7 +37,7 @@
 // The watermark is written after each sync but not synced itself (the kernel does that within about
 // thirty seconds; Close and Open do it at once). A killed process loses nothing of it. After a
 // power failure it may be older than the last acknowledged batch. Damage to an older batch still shows, because a
-// later record proves that it had been synced. If the very last acknowledged batch was damaged on the device, within
+// later one proves that it had been acknowledged (tail.go). If the very last acknowledged batch was damaged on the device, within
 // seconds before the power failed, it looks like a torn one and is cut. So does a folder whose
 // files were all replaced by an older copy. Neither can be seen from inside one folder; the digests of
 // snapshots (rule R8) and a new identity for a restored disk (rule R6) are the answer.

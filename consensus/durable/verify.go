@@ -174,6 +174,9 @@ func cover(dir string, flushed, acknowledged uint64, runs []logRun) (uint64, err
 	last := flushed
 	var before logRun
 	for _, run := range runs {
+		if before.file == "" {
+			before.file = run.file
+		}
 		if run.first > last+1 {
 			return 0, lost(dir, before, last, fmt.Sprintf("batch %d follows", run.first))
 		}

@@ -73,7 +73,7 @@ type row map[string][]float64
 
 var columns = []string{
 	"1 entry p50 µs", "1 entry p99 µs", "64 entries p50 µs", "hard state p50 µs",
-	"100 groups x 1: appends/s", "100 x 1 p50 µs", "100 groups x 64: appends/s",
+	"100 groups x 1: appends/s", "100 x 1 p99 µs", "100 groups x 64: appends/s",
 	"recover s", "disk MB before", "disk MB after",
 }
 
