@@ -2,9 +2,9 @@ package host
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -48,6 +48,9 @@ func TestOneGroupFails(t *testing.T) {
 	w.until("the group is gone", func() bool { return leader.brief("sick").Group == "" })
 	if again := w.run("sick"); again.ID == sick.ID || leader.add("sick", "A", 1) != "1" {
 		t.Errorf("%+v", again)
+	}
+	if err := leader.host.closeEndpoints(&hosted{record: groupRecord{Name: "sick"}}); err != nil || len(leader.opened()) != 2 {
+		t.Errorf("the end of the old member closed the endpoints of the new one, %v", err)
 	}
 }
 
@@ -326,6 +329,31 @@ func TestAMachineThatStartsLater(t *testing.T) {
 	}
 }
 
+// TestAMemberThatCannotStart shows that a member whose snapshot was lost is not started, that its host
+// says why and frees what it had begun, and that the group goes on with the others.
+func TestAMemberThatCannotStart(t *testing.T) {
+	w := newTown(t, "a", "b", "c")
+	info := w.run("g")
+	c := w.homes["c"]
+	for i := 0; c.brief("g").SnapshotIndex == 0; i++ {
+		w.homes["a"].add("g", "A", i)
+	}
+	c.stop()
+	if err := os.RemoveAll(filepath.Join(w.dir, "c", "groups", fmt.Sprintf("%016x", info.ID))); err != nil {
+		t.Fatal(err)
+	}
+	w.start("c")
+	w.until("the host says why", func() bool { return strings.Contains(c.brief("g").Problem, "no such blob") })
+	if n := c.machines.open(); n != 0 {
+		t.Errorf("%d machines of a member that does not run", n)
+	}
+	w.homes["a"].add("g", "B", 1)
+	if err := w.homes["a"].change(api.VerbRemove, "g", ""); err != nil {
+		t.Fatal(err)
+	}
+	w.until("the group is gone", func() bool { return c.brief("g").Group == "" })
+}
+
 // TestASlowMachineDoesNotHoldUpClose shows that closing waits for the command under way and for none of
 // those behind it.
 func TestASlowMachineDoesNotHoldUpClose(t *testing.T) {
@@ -426,66 +454,4 @@ func TestAPartition(t *testing.T) {
 	if r := others[1].query(QueryRequest{Group: "g", Payload: []byte("get C")}); r.Err != nil || string(r.Outcome.Output) != "5" {
 		t.Errorf("%+v", r)
 	}
-}
-
-// TestADamagedModule shows that a module whose file was damaged is fetched again from another host.
-func TestADamagedModule(t *testing.T) {
-	w := newTown(t, "a", "b", "c")
-	info := w.run("g")
-	raw, err := hex.DecodeString(info.Module)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b := w.homes["b"]
-	path := b.host.modules.path(Digest(raw))
-	b.stop()
-	write(t, path, "damage")
-	w.start("b")
-	w.until("the member runs", func() bool { return len(b.opened()) == 1 })
-	if _, err := b.host.modules.Get(Digest(raw)); err != nil {
-		t.Error(err)
-	}
-	if r := b.query(QueryRequest{Group: "g", Payload: []byte("get A")}); r.Err != nil {
-		t.Errorf("%+v", r)
-	}
-}
-
-// TestAModuleThatComesBack shows that a module which is uploaded again while its removal is still being
-// carried out is not deleted after that.
-func TestAModuleThatComesBack(t *testing.T) {
-	w := newTown(t, "a")
-	h := w.homes["a"]
-	digest, err := h.upload("module")
-	if err != nil {
-		t.Fatal(err)
-	}
-	end := h.host.beginUpload(digest)
-	again := h.host.beginUpload(digest)
-	again()
-	for range 2 {
-		if _, err := h.deploy(api.DeployRequest{Group: "g", Module: hexDigest(digest)}); err != nil {
-			t.Fatal(err)
-		}
-		if err := h.change(api.VerbRemove, "g", ""); err != nil {
-			t.Fatal(err)
-		}
-		w.until("the group is gone", func() bool { return len(h.opened()) == 0 && h.brief("g").Group == "" })
-		if !h.host.modules.Has(digest) {
-			t.Fatal("the module was deleted during its upload")
-		}
-		if _, err := h.upload("module"); err != nil {
-			t.Fatal(err)
-		}
-	}
-	end()
-	if err := h.host.deleteModule(digest); err != nil || !h.host.modules.Has(digest) {
-		t.Errorf("a module that the catalog knows was deleted, %v", err)
-	}
-	if _, err := h.deploy(api.DeployRequest{Group: "g", Module: hexDigest(digest)}); err != nil {
-		t.Fatal(err)
-	}
-	if err := h.change(api.VerbRemove, "g", ""); err != nil {
-		t.Fatal(err)
-	}
-	w.until("the module is gone", func() bool { return !h.host.modules.Has(digest) })
 }

@@ -32,6 +32,9 @@ func TestHosts(t *testing.T) {
 		w.homes[name].stop()
 	}
 	noLeaks(t, before)
+	if n := w.hall.listeners(); n != 0 {
+		t.Errorf("%d hosts still listen for hellos", n)
+	}
 	w.start(w.names...)
 	w.until("the group is open again", func() bool {
 		return !slices.ContainsFunc(w.all(), func(h *home) bool { return len(h.opened()) != 1 })

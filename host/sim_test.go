@@ -215,8 +215,15 @@ func (m *simMember) turn() {
 	if !m.up() {
 		return
 	}
+	select {
+	case <-m.g.inbox.wake:
+	default:
+	}
 	if err := m.g.turn(); err != nil {
 		m.g.fail(err)
+	}
+	if m.up() && m.g.core.HasReady() && len(m.g.inbox.wake) == 0 {
+		m.sim.t.Fatalf("seed %d: %s sleeps over what it has to do", m.sim.seed, m.name)
 	}
 	m.settle()
 }

@@ -71,6 +71,16 @@ func TestSnapshotsAreEqual(t *testing.T) {
 		if status.snapshot == 0 || status.Base.Index != status.snapshot-s.timing.RetainEntries {
 			t.Errorf("%s: the log begins after %d, the snapshot is at %d", m.name, status.Base.Index, status.snapshot)
 		}
+		for _, digest := range []Digest{m.g.fetch.previous, m.g.fetch.current} {
+			// Others may be fetching the one before.
+			saved, err := loadManifest(m.g.chunks, digest)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := loadImage(m.g.chunks, saved); err != nil {
+				t.Errorf("%s: %v", m.name, err)
+			}
+		}
 		if m.log.entries[0].Index != status.Base.Index+1 {
 			t.Errorf("%s: the durable log begins at %d", m.name, m.log.entries[0].Index)
 		}
