@@ -29,8 +29,8 @@ type sim struct {
 	net     []simFrame
 	cut     map[[2]string]bool
 	timing  Timing
-	// lose says which piece of which blob is lost on its way.
-	lose func(BlobRequest) bool
+	// lose says which piece of which blob of which host is lost on its way.
+	lose func(from string, r BlobRequest) bool
 	// fetches counts the pieces that were asked for; other goroutines ask.
 	mu      sync.Mutex
 	fetches int
@@ -197,7 +197,7 @@ func (m *simMember) Fetch(ctx context.Context, from string, request BlobRequest)
 	if err := ctx.Err(); err != nil {
 		return nil, 0, err
 	}
-	if source == nil || source.g == nil || s.cut[link(m.name, from)] || (s.lose != nil && s.lose(request)) {
+	if source == nil || source.g == nil || s.cut[link(m.name, from)] || (s.lose != nil && s.lose(from, request)) {
 		return nil, 0, errLost
 	}
 	return source.g.chunks.Piece(request.Digest, request.Offset, request.Limit)

@@ -102,7 +102,7 @@ func TestCatchingUp(t *testing.T) {
 	away.crash()
 	s.fill(leader, leader.g.core.Last().Index+s.timing.RetainEntries)
 	lost := 0
-	s.lose = func(r BlobRequest) bool {
+	s.lose = func(string, BlobRequest) bool {
 		if s.fetches%3 == 0 {
 			lost++
 			return true
@@ -141,7 +141,7 @@ func TestAFetchFails(t *testing.T) {
 	away := s.others(leader)[1]
 	away.crash()
 	s.fill(leader, leader.g.core.Last().Index+s.timing.RetainEntries)
-	s.lose = func(BlobRequest) bool { return true }
+	s.lose = func(string, BlobRequest) bool { return true }
 	away.start()
 	s.until("some fetches", func() bool { return s.fetches > 6 })
 	if away.g.fetch.snapshot != 0 || away.stopped != nil {
