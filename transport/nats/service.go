@@ -278,23 +278,17 @@ func (s *server) serveGroup(group string) (micro.Service, error) {
 }
 
 func (s *server) commandHandler(group string, counts *groupCounts) micro.HandlerFunc {
-	return func(r micro.Request) {
-		s.requests.Add(1)
-		to := r.Reply()
-		answer := func(reply host.Reply) {
-			counts.count(&reply)
-			s.replies.push(queuedReply{to: to, reply: reply})
-		}
-		request, err := parseCommand(group, natsgo.Header(r.Headers()), r.Data())
-		if err != nil {
-			answer(host.Reply{Err: err})
-			return
-		}
-		s.handler.Execute(request, answer)
-	}
+	return requestHandler(s, group, counts, parseCommand, s.handler.Execute)
 }
 
 func (s *server) queryHandler(group string, counts *groupCounts) micro.HandlerFunc {
+	return requestHandler(s, group, counts, parseQuery, s.handler.Query)
+}
+
+// requestHandler parses a request, hands it to the host, and queues whatever the answer is.
+func requestHandler[R any](s *server, group string, counts *groupCounts,
+	parse func(group string, headers natsgo.Header, data []byte) (R, *host.Error), take func(R, func(host.Reply)),
+) micro.HandlerFunc {
 	return func(r micro.Request) {
 		s.requests.Add(1)
 		to := r.Reply()
@@ -302,11 +296,11 @@ func (s *server) queryHandler(group string, counts *groupCounts) micro.HandlerFu
 			counts.count(&reply)
 			s.replies.push(queuedReply{to: to, reply: reply})
 		}
-		request, err := parseQuery(group, natsgo.Header(r.Headers()), r.Data())
+		request, err := parse(group, natsgo.Header(r.Headers()), r.Data())
 		if err != nil {
 			answer(host.Reply{Err: err})
 			return
 		}
-		s.handler.Query(request, answer)
+		take(request, answer)
 	}
 }
