@@ -12,6 +12,12 @@ type Config struct {
 	// ElectionTicks is the shortest election timeout. A member waits for ElectionTicks to
 	// 2*ElectionTicks-1 ticks without a leader before it stands for election, anew by chance each time.
 	ElectionTicks int
+	// Reluctance is how little this member should lead. 0 and 1 are normal; n makes it wait for
+	// n*ElectionTicks to (n+1)*ElectionTicks-1 ticks before it stands for election, so that it stands
+	// only when no other does. That is a preference and no more: a reluctant member votes like any
+	// other, protects a leader that it hears just as long, and once it leads, it keeps leading.
+	// A member that must never lead is an observer.
+	Reluctance int
 	// HeartbeatTicks is the interval between a leader's heartbeats.
 	HeartbeatTicks int
 	// MaxMessageBytes bounds the payloads of one AppendEntries, save that one entry always fits.
@@ -25,6 +31,15 @@ type Config struct {
 	MaxPendingReads int
 	// MaxApplyBytes bounds the payloads of one Ready.Committed, save that one entry always fits.
 	MaxApplyBytes int
+	// DemoteAfterTicks, when above 0, lets a leader propose that a voter which has not answered for
+	// so many ticks becomes an observer (rule R4). It is a proposal like any other: it needs a
+	// majority of the present voters, so that no minority can shrink the quorum. Nothing makes the
+	// observer a voter again by itself. At least 2*ElectionTicks.
+	DemoteAfterTicks int
+	// VoterFloor is how many voters DemoteAfterTicks leaves at least. Three are advised: with two
+	// voters the group stands still when either fails, and with one an acknowledged command is on one
+	// disk alone.
+	VoterFloor int
 	// Seed drives all jitter.
 	Seed uint64
 }
@@ -40,6 +55,12 @@ func (c Config) validate() error {
 	if c.ElectionTicks < 2*c.HeartbeatTicks {
 		return fmt.Errorf("%w: ElectionTicks is %d, must be at least twice HeartbeatTicks (%d)",
 			ErrBadConfig, c.ElectionTicks, c.HeartbeatTicks)
+	}
+	if c.Reluctance < 0 || c.Reluctance > maxReluctance {
+		return fmt.Errorf("%w: Reluctance is %d, must be 0 to %d", ErrBadConfig, c.Reluctance, maxReluctance)
+	}
+	if err := c.validateDemotion(); err != nil {
+		return err
 	}
 	positive := []struct {
 		name  string
@@ -57,4 +78,21 @@ func (c Config) validate() error {
 		}
 	}
 	return c.Initial.valid()
+}
+
+// maxReluctance keeps the election timeout of a reluctant member far from the end of the number range.
+const maxReluctance = 1000
+
+func (c Config) validateDemotion() error {
+	switch {
+	case c.DemoteAfterTicks == 0:
+		return nil
+	case c.DemoteAfterTicks < 2*c.ElectionTicks:
+		return fmt.Errorf("%w: DemoteAfterTicks is %d, must be 0 or at least twice ElectionTicks (%d)",
+			ErrBadConfig, c.DemoteAfterTicks, c.ElectionTicks)
+	case c.VoterFloor < 1:
+		return fmt.Errorf("%w: VoterFloor is %d, must be at least 1 where DemoteAfterTicks is set; 3 are advised",
+			ErrBadConfig, c.VoterFloor)
+	}
+	return nil
 }

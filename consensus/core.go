@@ -232,8 +232,10 @@ func (c *Core) tickLeader() {
 		c.transferee = NoMember
 		if !c.checkQuorum() {
 			c.becomeFollower(c.hard.Term, NoMember)
+			return
 		}
 	}
+	c.demoteSilent()
 }
 
 // promotable reports whether this member may stand for election. While the change that takes its
@@ -251,8 +253,10 @@ func (c *Core) promotable() bool {
 	return false
 }
 
+// randomTimeout is how long this member waits for a leader. A reluctant one waits longer before it
+// stands itself, but gives up on a silent leader as early as all others (see hearsLeader).
 func (c *Core) randomTimeout() int {
-	return c.cfg.ElectionTicks + c.rng.IntN(c.cfg.ElectionTicks)
+	return max(1, c.cfg.Reluctance)*c.cfg.ElectionTicks + c.rng.IntN(c.cfg.ElectionTicks)
 }
 
 // becomeFollower enters term as a follower of leader, which may be unknown.
@@ -327,6 +331,15 @@ func (c *Core) Last() Cursor { return c.log.last() }
 
 // Commit returns the commit index.
 func (c *Core) Commit() Index { return c.log.commit }
+
+// Entries returns the entries from first to last, both included; nil when the log in memory does not
+// hold all of them. They are the core's own: nobody may write to the slice or to a payload.
+func (c *Core) Entries(first, last Index) []LogEntry {
+	if first <= c.log.base.Index || first > last || last > c.log.lastIndex() {
+		return nil
+	}
+	return c.log.slice(first, last, int(^uint(0)>>1))
+}
 
 // TermAt returns the term of the entry at index; false when it is compacted away or not there yet.
 func (c *Core) TermAt(index Index) (Term, bool) { return c.log.term(index) }

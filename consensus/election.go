@@ -117,6 +117,15 @@ func (c *Core) handleTimeoutNow(from MemberID, m *TimeoutNow) {
 	c.startElection(false, true)
 }
 
+// Resign gives up leadership: this member follows nobody in its term, its waiting reads are refused,
+// and whoever misses a leader first stands for election. It does nothing on a member that does not lead.
+// TransferLeadership is the quicker way when there is somebody to hand over to.
+func (c *Core) Resign() {
+	if c.role == Leader {
+		c.becomeFollower(c.hard.Term, NoMember)
+	}
+}
+
 // TransferLeadership asks a voter to take over. The transfer is given up after one election timeout.
 //
 // # Errors

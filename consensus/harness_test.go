@@ -40,6 +40,9 @@ type node struct {
 	// answered holds every read's end, for scripts.
 	answered map[uint64]Read
 	down     bool
+	// silence counts a leader's ticks since a peer's last answer in its term.
+	silence     map[MemberID]int
+	silenceTerm Term
 	// inForce is the configuration after the latest step.
 	inForce Configuration
 }
@@ -245,6 +248,7 @@ func (c *cluster) hand(m Envelope) {
 	if n == nil || n.down || c.cut[[2]MemberID{m.From, m.To}] {
 		return
 	}
+	n.heard(m)
 	if err := n.core.Step(m.From, m.Message); err != nil {
 		c.fail("member %d: %v", m.To, err)
 	}
@@ -331,7 +335,7 @@ func (c *cluster) elect(id MemberID) {
 		if n.core.Role() == Leader {
 			return
 		}
-		n.core.Tick()
+		c.tick(n)
 		c.stabilize()
 	}
 	c.fail("member %d was not elected", id)

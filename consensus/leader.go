@@ -144,7 +144,7 @@ func (c *Core) handleAppendEntriesResponse(from MemberID, m *AppendEntriesRespon
 	if c.role != Leader || p == nil || m.Round > c.round {
 		return
 	}
-	p.active = true
+	p.active, p.silent = true, 0
 	p.round = max(p.round, m.Round)
 	c.releaseReads()
 	switch m.Vote {

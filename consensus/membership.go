@@ -22,21 +22,63 @@ func (c *Core) ChangeMembership(voters, observers []MemberID) error {
 	if c.role != Leader {
 		return ErrNotLeader
 	}
-	current := c.configs[len(c.configs)-1]
-	if current.index > c.log.commit || current.configuration.Joint() || !c.committedInTerm() {
+	if !c.changePossible() {
 		return ErrChangePending
 	}
+	current := c.configuration()
 	next := Configuration{Voters: slices.Clone(voters), Observers: slices.Clone(observers)}
 	slices.Sort(next.Voters)
 	slices.Sort(next.Observers)
-	if !slices.Equal(next.Voters, current.configuration.Voters) {
-		next.Outgoing = current.configuration.Voters
+	if !slices.Equal(next.Voters, current.Voters) {
+		next.Outgoing = current.Voters
 	}
 	if err := next.valid(); err != nil {
 		return err
 	}
 	c.appendConfiguration(next)
 	return nil
+}
+
+// changePossible reports whether a leader may change the membership: one change at a time, and none
+// before an entry of its own term has committed (R4).
+func (c *Core) changePossible() bool {
+	current := c.configs[len(c.configs)-1]
+	return current.index <= c.log.commit && !current.configuration.Joint() && c.committedInTerm()
+}
+
+// demoteSilent lets a tick pass for the peers' silence, and proposes to make the longest silent voter
+// an observer, where Config allows it (R4).
+func (c *Core) demoteSilent() {
+	for _, p := range c.peers {
+		p.silent++
+	}
+	current := c.configuration()
+	if c.cfg.DemoteAfterTicks == 0 || len(current.Voters) <= c.cfg.VoterFloor || !c.changePossible() {
+		return
+	}
+	id := c.longestSilent(current.Voters)
+	if id == NoMember || c.transferee != NoMember {
+		return
+	}
+	next := Configuration{
+		Voters:    slices.DeleteFunc(slices.Clone(current.Voters), func(v MemberID) bool { return v == id }),
+		Outgoing:  current.Voters,
+		Observers: append(slices.Clone(current.Observers), id),
+	}
+	slices.Sort(next.Observers)
+	c.appendConfiguration(next)
+}
+
+// longestSilent returns the voter that has been silent for longest, the first of several, and nobody
+// when all have answered within DemoteAfterTicks. This member is no peer of its own.
+func (c *Core) longestSilent(voters []MemberID) MemberID {
+	longest, found := c.cfg.DemoteAfterTicks-1, NoMember
+	for _, id := range voters {
+		if p := c.peers[id]; p != nil && p.silent > longest {
+			longest, found = p.silent, id
+		}
+	}
+	return found
 }
 
 // appendConfiguration appends a valid configuration; it is in force at once (R1).

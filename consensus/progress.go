@@ -31,6 +31,8 @@ type progress struct {
 	round uint64
 	// active is set by any answer and cleared by check-quorum.
 	active bool
+	// silent counts ticks since the peer answered anything.
+	silent int
 	// stalled counts heartbeats sent without progress while something was in flight (M9).
 	stalled int
 }

@@ -77,6 +77,8 @@ func runSeed(seed uint64, trace *strings.Builder) error {
 		n := w.nodes[id]
 		n.config.Seed = seed
 		n.config.MaxApplyBytes = 1 + rng.IntN(300)
+		n.config.Reluctance = rng.IntN(4)
+		n.config.DemoteAfterTicks, n.config.VoterFloor = rng.IntN(2)*(20+rng.IntN(6)), 1+rng.IntN(3)
 		w.start(n)
 	}
 	for step := range 3000 {
@@ -97,7 +99,7 @@ func (w *world) step() {
 	n := w.any()
 	switch p := w.rng.IntN(1000); {
 	case p < 120:
-		w.tick()
+		w.pass()
 	case p < 450:
 		w.moveMessages()
 	case p < 700:
@@ -132,8 +134,10 @@ func (w *world) fault(n *node, p int) {
 	case p < 992:
 		clear(w.cut)
 		w.stopped = NoMember
-	case p < 996:
+	case p < 995:
 		w.change(n)
+	case p < 996:
+		n.core.Resign()
 	default:
 		_ = n.core.TransferLeadership(w.any().id) // refused unless n leads: both are fine here
 	}
@@ -149,11 +153,11 @@ func (w *world) some(act func(*node)) {
 	}
 }
 
-// tick lets time pass, not equally fast for everybody.
-func (w *world) tick() {
+// pass lets time pass, not equally fast for everybody.
+func (w *world) pass() {
 	for _, id := range w.ids {
 		if id != w.stopped && w.rng.IntN(5) > 0 {
-			w.nodes[id].core.Tick()
+			w.tick(w.nodes[id])
 		}
 	}
 }
@@ -274,7 +278,7 @@ func (w *world) converge() error {
 	var target Cursor
 	for range 600 {
 		for _, id := range w.ids {
-			w.nodes[id].core.Tick()
+			w.tick(w.nodes[id])
 			w.install(w.nodes[id])
 		}
 		w.stabilize()

@@ -14,7 +14,7 @@ func init() {
 	actions = map[string]func(s *script, args []string) error{
 		"cluster": actCluster, "set": actSet, "boot": actBoot, "spare": actSpare,
 		"tick": actTick, "pass": actPass, "elect": actElect, "miss": actMiss, "campaign": actCampaign, "turn": actTurn, "run": actRun,
-		"propose": actPropose, "marker": actMarker, "change": actChange, "transfer": actTransfer, "read": actRead,
+		"propose": actPropose, "marker": actMarker, "change": actChange, "transfer": actTransfer, "resign": actResign, "read": actRead,
 		"cut": actCut, "isolate": actIsolate, "heal": actHeal,
 		"drop": actDrop, "double": actDouble, "deliver": actDeliver, "keep": actKeep, "release": actRelease,
 		"inject": actInject,
@@ -157,7 +157,7 @@ func actTick(s *script, args []string) error {
 	want(args, 2, 2)
 	for range number(args[1]) {
 		for _, n := range s.some(args[0]) {
-			n.core.Tick()
+			s.tick(n)
 		}
 	}
 	return nil
@@ -168,7 +168,7 @@ func actPass(s *script, args []string) error {
 	want(args, 1, 1)
 	for range number(args[0]) {
 		for _, n := range s.some("all") {
-			n.core.Tick()
+			s.tick(n)
 		}
 		s.stabilize()
 	}
@@ -179,7 +179,7 @@ func actPass(s *script, args []string) error {
 func actElect(s *script, args []string) error {
 	want(args, 1, 1)
 	for _, n := range s.some("all") {
-		n.miss()
+		s.missLeader(n)
 	}
 	s.elect(s.member(args).id)
 	return nil
@@ -189,14 +189,14 @@ func actElect(s *script, args []string) error {
 func actMiss(s *script, args []string) error {
 	want(args, 1, 99)
 	for _, id := range args {
-		s.member([]string{id}).miss()
+		s.missLeader(s.member([]string{id}))
 	}
 	return nil
 }
 
-func (n *node) miss() {
+func (s *script) missLeader(n *node) {
 	for n.core.Role() != Leader && n.core.hearsLeader() {
-		n.core.Tick()
+		s.tick(n)
 	}
 }
 
@@ -204,8 +204,8 @@ func (n *node) miss() {
 func actCampaign(s *script, args []string) error {
 	want(args, 1, 1)
 	n := s.member(args)
-	for range 2 * n.config.ElectionTicks {
-		if n.core.Tick(); n.core.electionElapsed == 0 && (n.core.Role() == PreCandidate || n.core.Role() == Candidate) {
+	for range n.core.electionTimeout {
+		if s.tick(n); n.core.electionElapsed == 0 && (n.core.Role() == PreCandidate || n.core.Role() == Candidate) {
 			s.settle(n)
 			return nil
 		}
@@ -255,6 +255,12 @@ func actChange(s *script, args []string) error {
 func actTransfer(s *script, args []string) error {
 	want(args, 2, 2)
 	return s.member(args).core.TransferLeadership(MemberID(number(args[1])))
+}
+
+func actResign(s *script, args []string) error {
+	want(args, 1, 1)
+	s.member(args).core.Resign()
+	return nil
 }
 
 // actRead asks for a linearizable read: read 1 77.
