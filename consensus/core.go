@@ -297,6 +297,9 @@ type Status struct {
 	Base          Cursor
 	LogBytes      int
 	Configuration Configuration
+	// ConfigurationIndex is the entry that carried Configuration, 0 for the initial one: the
+	// configuration is committed when Commit has reached it.
+	ConfigurationIndex Index
 	// Match holds, on a leader, each peer's verified index.
 	Match map[MemberID]Index
 }
@@ -306,7 +309,7 @@ func (c *Core) Status() Status {
 	s := Status{
 		ID: c.cfg.ID, Role: c.role, Term: c.hard.Term, Leader: c.leader,
 		Commit: c.log.commit, Last: c.log.last(), Base: c.log.base, LogBytes: c.log.bytes,
-		Configuration: c.configuration(),
+		Configuration: c.configuration(), ConfigurationIndex: c.configs[len(c.configs)-1].index,
 	}
 	if c.role == Leader {
 		s.Match = make(map[MemberID]Index, len(c.peers))

@@ -13,10 +13,20 @@ import (
 // catalogGroup is the group that holds the catalog. Every host is a member of it.
 const catalogGroup = "catalog"
 
-// placement is one member of a group.
+// placement is one member of a group: where it is, and what it is and shall be.
 type placement struct {
 	Host   string             `codec:"h"`
 	Member consensus.MemberID `codec:"m"`
+	// Home is the life of the host, its member of the catalog: a host that lost its folder has another.
+	Home consensus.MemberID `codec:"w"`
+	// Role is what the member shall be: roleVoter, roleObserver, or roleNone while it leaves.
+	Role memberRole `codec:"r"`
+	// Is is what the configuration is known to have made of it.
+	Is memberRole `codec:"i"`
+	// Replaces is the member that may leave only when this one is ready, NoMember for none.
+	Replaces consensus.MemberID `codec:"o"`
+	// Demoted is set where the group itself took the vote away, because the member was silent.
+	Demoted bool `codec:"d"`
 }
 
 // groupRecord is a group as the catalog knows it.

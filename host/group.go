@@ -17,7 +17,7 @@ import (
 type groupConfig struct {
 	ref  GroupRef
 	self consensus.MemberID
-	// hosts are the names of the members' hosts.
+	// hosts are the names of the members' hosts at the start: see group.setHosts.
 	hosts     map[consensus.MemberID]string
 	initial   consensus.Configuration
 	module    Digest
@@ -59,6 +59,12 @@ type group struct {
 	fetch  fetchState
 	// markerAt is the index of the last snapshot marker that this member proposed.
 	markerAt consensus.Index
+	// ticks counts them, and heard has the tick of each member's last answer to this leader.
+	ticks int
+	heard map[consensus.MemberID]int
+
+	// names are the members' hosts now. Anyone may read the map, which is never changed.
+	names atomic.Pointer[map[consensus.MemberID]string]
 
 	// status is read by anyone.
 	status atomic.Pointer[groupStatus]
@@ -94,7 +100,9 @@ func newGroup(cfg groupConfig) (*group, error) {
 	g := &group{
 		groupConfig: cfg, core: core, inbox: newInbox(), waiters: newWaiters(rand.Uint64()),
 		reads: map[uint64][]pendingQuery{}, forwards: newForwards(), quit: make(chan struct{}),
+		heard: map[consensus.MemberID]int{},
 	}
+	g.names.Store(&cfg.hosts)
 	if restored.Snapshot != nil {
 		g.fetch.snapshot, g.fetch.current = restored.Snapshot.Anchor.Index, Digest(restored.Snapshot.Manifest)
 	}
@@ -208,6 +216,9 @@ func (g *group) step(m consensus.Envelope) error {
 		g.takeForwardedQuery(m.From, message)
 	case *consensus.QueryResponse:
 		g.takeQueryResponse(message)
+	case *consensus.AppendEntriesResponse:
+		g.heard[m.From] = g.ticks
+		return g.core.Step(m.From, m.Message)
 	default:
 		return g.core.Step(m.From, m.Message)
 	}
@@ -228,7 +239,7 @@ func (g *group) send(messages []consensus.Envelope) {
 	}
 	out := make([]Addressed, 0, len(messages))
 	for _, m := range messages {
-		if host, ok := g.hosts[m.To]; ok {
+		if host := g.hostOf(m.To); host != "" {
 			out = append(out, Addressed{Host: host, Envelope: m})
 		}
 	}
@@ -252,6 +263,7 @@ func (g *group) apply(rd consensus.Ready) error {
 
 // tick moves time on, and does a few times a second what is due then.
 func (g *group) tick() {
+	g.ticks++
 	g.core.Tick()
 	g.publishStatus("")
 	g.waiting, g.parked = append(g.waiting, g.parked...), nil
@@ -328,4 +340,4 @@ func (g *group) marked(image replicaImage) {
 func (g *group) failed(err error) { g.inbox.fail(err) }
 
 // leaderName returns the leader's host, "" when unknown. Anyone may call it.
-func (g *group) leaderName() string { return g.hosts[g.status.Load().Leader] }
+func (g *group) leaderName() string { return g.hostOf(g.status.Load().Leader) }

@@ -147,7 +147,7 @@ func (g *group) offered(offer consensus.StateSyncOffer) {
 	ctx, cancel := context.WithCancel(context.Background())
 	g.fetch.anchor, g.fetch.cancel, g.fetch.ended = offer.Snapshot.Anchor, cancel, make(chan struct{})
 	ended := g.fetch.ended
-	g.logger.Info("fetching a snapshot", "group", g.ref.Name, "anchor", offer.Snapshot.Anchor, "from", g.hosts[offer.Leader])
+	g.logger.Info("fetching a snapshot", "group", g.ref.Name, "anchor", offer.Snapshot.Anchor, "from", g.hostOf(offer.Leader))
 	go func() {
 		defer close(ended)
 		f := fetcher{transport: g.transport, store: g.chunks, group: g.ref.ID, sources: g.sources(offer.Leader)}
@@ -156,15 +156,16 @@ func (g *group) offered(offer consensus.StateSyncOffer) {
 	}()
 }
 
-// sources are the hosts to fetch from: the leader, which surely has the snapshot, comes last.
+// sources are the hosts to fetch from: the leader, which surely has the snapshot, comes last. An
+// earlier life of this host is none of them.
 func (g *group) sources(leader consensus.MemberID) []string {
 	var out []string
 	for _, id := range g.core.Configuration().Members() {
-		if host, ok := g.hosts[id]; ok && id != g.self && id != leader {
+		if host := g.hostOf(id); id != leader && host != "" && host != g.hostOf(g.self) {
 			out = append(out, host)
 		}
 	}
-	return append(out, g.hosts[leader])
+	return append(out, g.hostOf(leader))
 }
 
 // fetched installs a snapshot whose chunks are all here.
