@@ -12,12 +12,17 @@ import (
 )
 
 // BlobStore keeps immutable blobs in one folder, each in a file named by its SHA-256. Its methods may
-// be called from several goroutines.
+// be called from several goroutines. After a write or sync that failed it stores nothing any more: a
+// second sync would report success for what the first one lost.
 type BlobStore struct {
 	dir string
-	mu  sync.Mutex
+	// failed, if not nil, is told once why nothing can be stored any more.
+	failed func(error)
+	mu     sync.Mutex
 	// held are the digests that are stored.
 	held map[Digest]int64
+	// broken is the failure that ended storing, nil until then.
+	broken error
 }
 
 // OpenBlobStore opens a folder, making it when needed, and removes what an interrupted Put left.
@@ -62,22 +67,20 @@ const partSuffix = ".part"
 func (s *BlobStore) path(d Digest) string { return filepath.Join(s.dir, hex.EncodeToString(d[:])) }
 
 // Put stores data under its digest. The bytes are synced on return; the name is after Sync.
+//
+// # Errors
+//
+// ErrStorage, and the same one for every later Put and Sync.
 func (s *BlobStore) Put(data []byte) (Digest, error) {
 	d := digestOf(data)
 	if s.Has(d) {
-		return d, nil
+		return d, s.failure()
 	}
-	file, err := os.CreateTemp(s.dir, "*"+partSuffix)
-	if err != nil {
-		return d, fmt.Errorf("host: storing a blob: %w", err)
+	if err := s.failure(); err != nil {
+		return d, err
 	}
-	_, err = file.Write(data)
-	err = errors.Join(err, file.Sync(), file.Close())
-	if err == nil {
-		err = os.Rename(file.Name(), s.path(d))
-	}
-	if err != nil {
-		return d, fmt.Errorf("host: storing a blob: %w", errors.Join(err, os.Remove(file.Name())))
+	if err := s.write(s.path(d), data); err != nil {
+		return d, s.fail("storing a blob", err)
 	}
 	s.mu.Lock()
 	s.held[d] = int64(len(data))
@@ -85,16 +88,63 @@ func (s *BlobStore) Put(data []byte) (Digest, error) {
 	return d, nil
 }
 
-// Sync makes the names of all stored blobs durable.
-func (s *BlobStore) Sync() error {
-	dir, err := os.Open(s.dir)
+// write makes a file with data, synced, or leaves none.
+func (s *BlobStore) write(path string, data []byte) error {
+	file, err := os.CreateTemp(s.dir, "*"+partSuffix)
 	if err != nil {
-		return fmt.Errorf("host: syncing the blob folder: %w", err)
+		return err
 	}
-	if err := errors.Join(dir.Sync(), dir.Close()); err != nil {
-		return fmt.Errorf("host: syncing the blob folder: %w", err)
+	_, err = file.Write(data)
+	if err == nil {
+		err = file.Sync()
+	}
+	if err = errors.Join(err, file.Close()); err == nil {
+		err = os.Rename(file.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(file.Name()))
 	}
 	return nil
+}
+
+// Sync makes the names of all stored blobs durable.
+//
+// # Errors
+//
+// ErrStorage, and the same one for every later Put and Sync.
+func (s *BlobStore) Sync() error {
+	if err := s.failure(); err != nil {
+		return err
+	}
+	dir, err := os.Open(s.dir)
+	if err == nil {
+		err = errors.Join(dir.Sync(), dir.Close())
+	}
+	if err != nil {
+		return s.fail("syncing a blob folder", err)
+	}
+	return nil
+}
+
+// fail ends storing. The first reason is kept, and returned.
+func (s *BlobStore) fail(doing string, err error) error {
+	s.mu.Lock()
+	first := s.broken == nil
+	if first {
+		s.broken = fmt.Errorf("%w: %s in %s: %w", ErrStorage, doing, s.dir, err)
+	}
+	err = s.broken
+	s.mu.Unlock()
+	if first && s.failed != nil {
+		s.failed(err)
+	}
+	return err
+}
+
+func (s *BlobStore) failure() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.broken
 }
 
 // Has reports whether a blob is stored.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -155,6 +156,39 @@ func TestStoresReportWhatTheDiskSays(t *testing.T) {
 	}
 	if _, err := newUploads(filepath.Join(dir, "file", "below"), time.Now); err == nil {
 		t.Error("an upload folder below a file")
+	}
+}
+
+// TestNothingIsStoredAfterAFailure shows that a store whose write or sync failed says so at once, once,
+// and stores nothing any more even when the disk is well again: a second sync would report success for
+// what the first one lost.
+func TestNothingIsStoredAfterAFailure(t *testing.T) {
+	for name, use := range map[string]func(*BlobStore) error{
+		"put":  func(s *BlobStore) error { _, err := s.Put([]byte("y")); return err },
+		"sync": func(s *BlobStore) error { return s.Sync() },
+	} {
+		dir := filepath.Join(t.TempDir(), "blobs")
+		s := openBlobs(t, dir)
+		var told []error
+		s.failed = func(err error) { told = append(told, err) }
+		d := put(t, s, "x")
+		if err := os.RemoveAll(dir); err != nil {
+			t.Fatal(err)
+		}
+		first := use(s)
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		_, stored := s.Put([]byte("z"))
+		_, known := s.Put([]byte("x"))
+		for _, err := range []error{first, stored, known, s.Sync()} {
+			if !errors.Is(err, ErrStorage) || err.Error() != first.Error() || !strings.Contains(err.Error(), dir) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		if len(told) != 1 || told[0].Error() != first.Error() || !s.Has(d) || s.Has(digestOf([]byte("z"))) {
+			t.Errorf("%s: told %v", name, told)
+		}
 	}
 }
 

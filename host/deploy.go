@@ -25,6 +25,9 @@ func (h *Host) Upload(ctx context.Context, piece UploadPiece) (api.UploadReply, 
 	if err := h.waiting(); err != nil {
 		return api.UploadReply{}, err
 	}
+	if err := h.modules.failure(); err != nil {
+		return api.UploadReply{}, err
+	}
 	defer h.beginUpload(piece.Digest)()
 	if h.modules.Has(piece.Digest) {
 		return api.UploadReply{Received: piece.Size, Stored: true}, h.hold(ctx, piece.Digest, piece.Size)

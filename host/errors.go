@@ -17,6 +17,9 @@ var (
 	ErrCorrupt = errors.New("host: corrupt")
 	// ErrMissing means that a blob is not stored on this host.
 	ErrMissing = errors.New("host: no such blob")
+	// ErrStorage means that something which has to be kept could not be stored. The host must end: what
+	// it stored before is as it was, and nothing is tried again before the next start.
+	ErrStorage = errors.New("host: storing failed")
 	// ErrClosed refuses what a closed host cannot do any more.
 	ErrClosed = errors.New("host: closed")
 )

@@ -455,3 +455,37 @@ func TestAPartition(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 }
+
+// TestHostWhoseSnapshotsCannotBeStored shows that a host which cannot store a chunk says so for the
+// process that runs it, and that the others go on.
+func TestHostWhoseSnapshotsCannotBeStored(t *testing.T) {
+	w := newTown(t, "a", "b", "c")
+	info := w.run("g")
+	sick := w.homes[info.Leader]
+	sick.add("g", "A", 1)
+	if err := sick.host.Failure(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(sick.host.chunkDir(GroupID(info.ID))); err != nil {
+		t.Fatal(err)
+	}
+	if err := sick.change(api.VerbSnapshot, "g", ""); err != nil {
+		t.Fatal(err)
+	}
+	w.until("the host gives up", func() bool {
+		select {
+		case <-sick.host.Failed():
+			return true
+		default:
+			return false
+		}
+	})
+	if err := sick.host.Failure(); !errors.Is(err, ErrStorage) || !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the host failed with %v", err)
+	}
+	for _, h := range w.all() {
+		if h != sick {
+			h.add("g", "B", 1)
+		}
+	}
+}

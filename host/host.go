@@ -111,6 +111,10 @@ type Host struct {
 	// endpoints is held while the endpoints of a group are opened or closed.
 	endpoints sync.Mutex
 
+	// failed is closed, once failure is set, when something that has to be kept could not be stored.
+	failed  chan struct{}
+	failure atomic.Pointer[error]
+
 	wake      chan struct{}
 	quit      chan struct{}
 	ctx       context.Context
@@ -150,6 +154,9 @@ func New(cfg Config) (*Host, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := modules.Sync(); err != nil { // for those that a killed host had not got to
+		return nil, err
+	}
 	uploads, err := newUploads(filepath.Join(cfg.Dir, "uploads"), cfg.Clock.Now)
 	if err != nil {
 		return nil, err
@@ -157,8 +164,9 @@ func New(cfg Config) (*Host, error) {
 	h := &Host{
 		cfg: cfg, boot: boot, started: cfg.Clock.Now(), modules: modules, uploads: uploads, record: &clusterRecord{},
 		groups: map[string]*hosted{}, view: &catalogView{}, wake: make(chan struct{}, 1), quit: make(chan struct{}),
-		stopGreet: func() {}, uploading: map[Digest]int{},
+		stopGreet: func() {}, uploading: map[Digest]int{}, failed: make(chan struct{}),
 	}
+	modules.failed = h.fail
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	return h, nil
 }
@@ -192,6 +200,25 @@ func (h *Host) Start(ctx context.Context) error {
 	return nil
 }
 
+// Failed is closed when the host cannot store what it has to keep (ErrStorage); Failure says why. The
+// host acknowledges nothing that it could not store, and whoever runs it should close it and start it again once
+// there is room. A Store that fails has to be watched beside it.
+func (h *Host) Failed() <-chan struct{} { return h.failed }
+
+// Failure returns what Failed is about, nil until then.
+func (h *Host) Failure() error {
+	if err := h.failure.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+func (h *Host) fail(err error) {
+	if h.failure.CompareAndSwap(nil, &err) {
+		close(h.failed)
+	}
+}
+
 // waiting returns an error while the host belongs to no cluster yet.
 func (h *Host) waiting() error {
 	if h.ready.Load() {
@@ -210,6 +237,7 @@ func (h *Host) startCatalog() error {
 	if err != nil {
 		return err
 	}
+	chunks.failed = h.fail
 	config, err := h.groupConfig(h.record.catalogRef(), members)
 	if err != nil {
 		return err

@@ -139,6 +139,9 @@ func (h *Host) removeOrphans(view *catalogView) bool {
 
 // obtain makes sure that a module is stored here, and that the catalog knows it.
 func (h *Host) obtain(m moduleRecord) error {
+	if err := h.modules.failure(); err != nil {
+		return err
+	}
 	if !h.modules.Has(m.Digest) {
 		if err := h.fetchModule(m); err != nil {
 			return err
@@ -227,6 +230,7 @@ func (h *Host) openMember(held *hosted) error {
 	if err != nil {
 		return err
 	}
+	chunks.failed = h.fail
 	config, err := h.groupConfig(GroupRef{Name: record.Name, ID: record.ID, Key: record.Key}, record.Members)
 	if err != nil {
 		return err

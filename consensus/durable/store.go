@@ -169,6 +169,12 @@ func (s *Store) failure() error {
 	return nil
 }
 
+// Failed is closed when the store has stopped for good; Failure says why.
+func (s *Store) Failed() <-chan struct{} { return s.ended }
+
+// Failure returns why the store stopped, an error that is ErrFailed, and nil while it works.
+func (s *Store) Failure() error { return s.failure() }
+
 // Group returns the log of one group. It exists as soon as something is written to it. Every call with
 // one id returns the same log, until it is removed.
 func (s *Store) Group(id uint64) *GroupLog {

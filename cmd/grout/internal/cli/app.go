@@ -221,7 +221,8 @@ Exit codes:
   2 usage                   8 bad module, or its source does not compile
   3 refused by the machine  9 the group exists already
   4 the machine trapped     10 the data folder or the port is in use
-  5 not found               130 interrupted`
+  5 not found              11 a host's data folder takes nothing any more
+                          130 interrupted`
 
 // interrupted reports whether a verb ended because its user wanted it to.
 func interrupted(ctx context.Context) bool { return errors.Is(ctx.Err(), context.Canceled) }

@@ -100,7 +100,25 @@ func devVerb(c *call) (err error) {
 	if err := d.announce(c); err != nil {
 		return err
 	}
-	<-c.ctx.Done()
+	return d.wait(c.ctx)
+}
+
+// wait returns when ctx ends, or with the failure of the first host that cannot store any more.
+func (d *dev) wait(ctx context.Context) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var wait sync.WaitGroup
+	for _, n := range d.nodes {
+		wait.Go(func() {
+			if err := n.Wait(ctx); err != nil {
+				stop(err)
+			}
+		})
+	}
+	wait.Wait()
+	if store, failed := errors.AsType[*node.StoreError](context.Cause(ctx)); failed {
+		return &failure{exit: StoreFailed, text: plain(store), err: store}
+	}
 	return nil
 }
 

@@ -11,6 +11,7 @@ import (
 	natsgo "github.com/nats-io/nats.go"
 
 	"github.com/groutlabs/grout/cmd/grout/internal/embedded"
+	"github.com/groutlabs/grout/cmd/grout/internal/node"
 	"github.com/groutlabs/grout/cmd/grout/internal/project"
 	"github.com/groutlabs/grout/consensus/durable"
 	"github.com/groutlabs/grout/host"
@@ -47,6 +48,8 @@ const (
 	Exists Exit = 9
 	// InUse: another process uses the data folder or the port.
 	InUse Exit = 10
+	// StoreFailed: a host's data folder takes nothing any more, and the host has ended.
+	StoreFailed Exit = 11
 	// Interrupted: the user stopped it.
 	Interrupted Exit = 130
 )
@@ -55,7 +58,7 @@ const (
 var kinds = map[Exit]string{
 	Failed: "failed", Usage: "usage", Refused: "refused", Trapped: "trapped", NotFound: "not_found",
 	Unavailable: "unavailable", Unknown: "unknown_outcome", BadModule: "bad_module", Exists: "exists",
-	InUse: "in_use", Interrupted: "interrupted",
+	InUse: "in_use", StoreFailed: "store_failed", Interrupted: "interrupted",
 }
 
 // failure is why a verb did not do what was asked.
@@ -169,6 +172,9 @@ func exitOfType(err error) (Exit, bool) {
 	}
 	if e, ok := errors.AsType[*client.Error](err); ok {
 		return exitOfCode(e.Code), true
+	}
+	if _, ok := errors.AsType[*node.StoreError](err); ok {
+		return StoreFailed, true
 	}
 	if _, ok := errors.AsType[*prepare.BadModuleError](err); ok {
 		return BadModule, true

@@ -167,19 +167,25 @@ func serveVerb(c *call) (err error) {
 	if err != nil {
 		return stopped(c.ctx, hostFailure(err, config.name, config.data))
 	}
-	defer func() { err = errors.Join(err, running.Close()) }()
 	if err := c.announceHost(config, at); err != nil {
-		return err
+		return errors.Join(err, running.Close())
 	}
-	<-c.ctx.Done()
-	return nil
+	if err := running.Wait(c.ctx); err != nil {
+		log.Error("the host ends", "host", config.name, "error", err)
+		// Why closing fails then has been said.
+		return hostFailure(errors.Join(err, running.Close()), config.name, config.data)
+	}
+	return running.Close()
 }
 
 // hostFailure says which host does not start and what to do.
 func hostFailure(err error, name, data string) error {
 	text := plain(err)
 	exit := exitOf(err)
+	store, failed := errors.AsType[*node.StoreError](err)
 	switch {
+	case failed:
+		exit, text = StoreFailed, plain(store)
 	case errors.Is(err, durable.ErrLocked):
 		text = fmt.Sprintf("the data folder %s is in use by another process: stop it first, or give this host a folder of its own with --data", data)
 	case errors.Is(err, host.ErrIdentity):

@@ -34,6 +34,7 @@ type Config struct {
 
 // Node is one running host with all its parts.
 type Node struct {
+	dir       string
 	store     *durable.Store
 	transport *nats.Transport
 	runtime   *wasmsm.Runtime
@@ -52,13 +53,27 @@ const minMessageBytes = host.MaxCommandBytes + 64<<10
 //
 // # Errors
 //
-// durable.ErrLocked when another process uses the folder; otherwise what the part concerned said.
+// durable.ErrLocked when another process uses the folder; *StoreError when it cannot be written to;
+// otherwise what the part concerned said.
 func Start(ctx context.Context, cfg Config) (*Node, error) {
-	n := &Node{}
+	n := &Node{dir: cfg.Dir}
 	if err := n.start(ctx, cfg); err != nil {
-		return nil, errors.Join(err, n.Close())
+		return nil, storeError(cfg.Dir, errors.Join(err, n.Close()))
 	}
 	return n, nil
+}
+
+// Wait returns nil when ctx ends, or a *StoreError as soon as the host cannot store any more what it has to
+// keep. It acknowledges nothing then, and should be closed and started again once the cause is gone.
+func (n *Node) Wait(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-n.store.Failed():
+		return storeError(n.dir, n.store.Failure())
+	case <-n.host.Failed():
+		return storeError(n.dir, n.host.Failure())
+	}
 }
 
 func (n *Node) start(ctx context.Context, cfg Config) error {
