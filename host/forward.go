@@ -1,7 +1,6 @@
 package host
 
 import (
-	"math/rand/v2"
 	"time"
 
 	"github.com/groutlabs/grout/consensus"
@@ -31,8 +30,8 @@ type forward struct {
 }
 
 // newForwards numbers forwards from a random start: those of an earlier run may still be on their way.
-func newForwards() forwards {
-	return forwards{next: rand.Uint64(), sent: map[uint64]forward{}, taken: map[consensus.MemberID]*recentIDs{}}
+func newForwards(first uint64) forwards {
+	return forwards{next: first, sent: map[uint64]forward{}, taken: map[consensus.MemberID]*recentIDs{}}
 }
 
 // expire forgets forwards whose acknowledgement was lost. Their commands may still be applied, and

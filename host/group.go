@@ -32,8 +32,23 @@ type groupConfig struct {
 	logger *slog.Logger
 	// commandLimit is the most bytes that a command may have.
 	commandLimit int
+	// background runs work beside the loop, on a goroutine of its own when nil. A simulator decides
+	// when it goes on.
+	background func(work func())
+	// fetchers is how many chunks are fetched at a time, fetchWorkers when 0.
+	fetchers int
 	// stopped is told, from a goroutine of the group, that the member has failed.
 	stopped func(error)
+}
+
+// fillIn sets what a simulator alone sets otherwise.
+func (c *groupConfig) fillIn() {
+	if c.background == nil {
+		c.background = func(work func()) { go work() }
+	}
+	if c.fetchers == 0 {
+		c.fetchers = fetchWorkers
+	}
 }
 
 // group is one member: the core, its log and its machine, around one loop. Fields without a comment
@@ -83,6 +98,7 @@ type groupStatus struct {
 
 // newGroup loads a member from its log. Messages and requests gather from here on, until start.
 func newGroup(cfg groupConfig) (*group, error) {
+	cfg.fillIn()
 	restored, err := cfg.log.Load()
 	if err != nil {
 		return nil, fmt.Errorf("host: loading the log of group %s: %w", cfg.ref.Name, err)
@@ -97,9 +113,10 @@ func newGroup(cfg groupConfig) (*group, error) {
 	if err != nil {
 		return nil, fmt.Errorf("host: starting group %s: %w", cfg.ref.Name, err)
 	}
+	numbers := rand.New(rand.NewPCG(cfg.seed, uint64(cfg.ref.ID)))
 	g := &group{
-		groupConfig: cfg, core: core, inbox: newInbox(), waiters: newWaiters(rand.Uint64()),
-		reads: map[uint64][]pendingQuery{}, forwards: newForwards(), quit: make(chan struct{}),
+		groupConfig: cfg, core: core, inbox: newInbox(), waiters: newWaiters(numbers.Uint64()),
+		reads: map[uint64][]pendingQuery{}, forwards: newForwards(numbers.Uint64()), quit: make(chan struct{}),
 		heard: map[consensus.MemberID]int{},
 	}
 	g.names.Store(&cfg.hosts)

@@ -91,12 +91,20 @@ func (p *publisher) run(quit <-chan struct{}) {
 			return
 		case <-p.wake:
 		}
-		for events := p.take(); len(events) > 0; events = p.take() {
-			if !p.publish(events, quit) {
-				return
-			}
+		if !p.drain(quit) {
+			return
 		}
 	}
+}
+
+// drain publishes what is queued. It reports false at the end of the member.
+func (p *publisher) drain(quit <-chan struct{}) bool {
+	for events := p.take(); len(events) > 0; events = p.take() {
+		if !p.publish(events, quit) {
+			return false
+		}
+	}
+	return true
 }
 
 // take empties the queue; what was taken before counts as published, or is given up.

@@ -440,6 +440,9 @@ func (s *sim) level() {
 	})
 }
 
+// path is the file of a blob.
+func (s *BlobStore) path(d Digest) string { return filepath.Join(s.dir, blobName(d)) }
+
 // stateHash is the digest of the member's whole replica.
 func (m *simMember) stateHash() Digest {
 	m.sim.t.Helper()

@@ -56,7 +56,7 @@ func (g *group) beginSnapshot(image replicaImage) {
 	}
 	g.saving = &image
 	g.done.Add(1)
-	go func() {
+	g.background(func() {
 		defer g.done.Done()
 		digest, err := saveImage(g.chunks, image, g.module, meta)
 		meta.Manifest = digest[:]
@@ -64,7 +64,7 @@ func (g *group) beginSnapshot(image replicaImage) {
 			err = g.log.SaveSnapshot(meta)
 		}
 		g.inbox.call(func() { g.snapshotSaved(meta, digest, err) })
-	}()
+	})
 }
 
 // snapshotSaved lets the core and the log forget what the snapshot covers.
@@ -148,12 +148,14 @@ func (g *group) offered(offer consensus.StateSyncOffer) {
 	g.fetch.anchor, g.fetch.cancel, g.fetch.ended = offer.Snapshot.Anchor, cancel, make(chan struct{})
 	ended := g.fetch.ended
 	g.logger.Info("fetching a snapshot", "group", g.ref.Name, "anchor", offer.Snapshot.Anchor, "from", g.hostOf(offer.Leader))
-	go func() {
+	f := fetcher{
+		transport: g.transport, store: g.chunks, group: g.ref.ID, sources: g.sources(offer.Leader), workers: g.fetchers,
+	}
+	g.background(func() {
 		defer close(ended)
-		f := fetcher{transport: g.transport, store: g.chunks, group: g.ref.ID, sources: g.sources(offer.Leader)}
 		meta, err := f.fetch(ctx, Digest(offer.Snapshot.Manifest))
 		g.inbox.call(func() { g.fetched(meta, offer, err) })
-	}()
+	})
 }
 
 // sources are the hosts to fetch from: the leader, which surely has the snapshot, comes last. An
@@ -226,6 +228,8 @@ type fetcher struct {
 	store     *BlobStore
 	group     GroupID
 	sources   []string
+	// workers is how many chunks are fetched at a time.
+	workers int
 }
 
 // fetch copies a manifest and the chunks that are missing here. All are durable on return.
@@ -252,7 +256,7 @@ func (f *fetcher) chunks(ctx context.Context, digests []Digest) error {
 	defer cancel(nil)
 	queue := make(chan Digest)
 	var workers sync.WaitGroup
-	for i := range fetchWorkers {
+	for i := range f.workers {
 		workers.Add(1)
 		go func() {
 			defer workers.Done()

@@ -408,7 +408,7 @@ func TestCrookedHosts(t *testing.T) {
 		}
 	}
 	store := openBlobs(t, t.TempDir())
-	f := fetcher{transport: crooked{fetch: honest}, store: store, sources: []string{"a", "b"}}
+	f := fetcher{transport: crooked{fetch: honest}, store: store, sources: []string{"a", "b"}, workers: 2}
 	if _, err := f.fetch(t.Context(), digestOf(data)); !errors.Is(err, ErrCorrupt) {
 		t.Errorf("bytes that are no manifest: %v", err)
 	}
