@@ -179,10 +179,22 @@ func (c *Core) followTerm(from MemberID, term Term, message Message) bool {
 		if m.PreVote && m.Vote != Denied {
 			return true // speaks of the term that we asked about
 		}
-		c.becomeFollower(term, NoMember)
+		return c.followAnswer(from, term)
+	case *AppendEntriesResponse:
+		return c.followAnswer(from, term)
 	default:
 		c.becomeFollower(term, NoMember)
 	}
+	return true
+}
+
+// followAnswer enters the newer term of an answer, unless it comes from outside the configuration: what
+// was sent to a member before its removal may still reach it, and its term must not unsettle the group.
+func (c *Core) followAnswer(from MemberID, term Term) bool {
+	if !c.configuration().IsMember(from) {
+		return false
+	}
+	c.becomeFollower(term, NoMember)
 	return true
 }
 

@@ -126,6 +126,6 @@ func (c *Core) acknowledge(again bool) {
 	}
 	c.ackedIndex, c.ackedRound = last, c.leaderRound
 	c.send(c.leader, &AppendEntriesResponse{
-		Term: c.hard.Term, Vote: Granted, LastLogIndex: last, Round: c.leaderRound,
+		Term: c.hard.Term, Vote: Granted, LastLogIndex: last, Hint: Cursor{Index: c.verified}, Round: c.leaderRound,
 	})
 }

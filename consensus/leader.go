@@ -166,8 +166,8 @@ func (c *Core) handleGranted(from MemberID, p *progress, m *AppendEntriesRespons
 	case p.state == syncing && p.match >= c.log.base.Index:
 		p.probe(p.match + 1)
 	}
-	if len(p.inflight) == 0 {
-		p.stalled = 0
+	if len(p.inflight) == 0 || p.inflight[0] <= m.Hint.Index {
+		p.stalled = 0 // what is in flight longest has arrived: the peer's disk is slow, nothing is lost
 	}
 	if !news {
 		return

@@ -38,7 +38,8 @@ type AppendEntriesResponse struct {
 	// equal the leader's: never more than what messages of this term have verified (M15). When
 	// Abstained, it is the previous index that could not be verified.
 	LastLogIndex Index
-	// Hint is, when Abstained, the last position of the follower's log that may still match.
+	// Hint is, when Abstained, the last position of the follower's log that may still match. When
+	// Granted, its index is how far the follower has received what the leader sent, durable or not.
 	Hint Cursor
 	// Round is that of the AppendEntries answered.
 	Round uint64
@@ -170,7 +171,11 @@ func (m *AppendEntriesResponse) String() string {
 		return fmt.Sprintf("AppendEntriesResponse[t=%d/Abstained/prev=%d/hint=%s/r=%d]",
 			m.Term, m.LastLogIndex, m.Hint, m.Round)
 	}
-	return fmt.Sprintf("AppendEntriesResponse[t=%d/%s/last=%d/r=%d]", m.Term, m.Vote, m.LastLogIndex, m.Round)
+	received := ""
+	if m.Hint.Index > m.LastLogIndex {
+		received = fmt.Sprintf("/received=%d", m.Hint.Index)
+	}
+	return fmt.Sprintf("AppendEntriesResponse[t=%d/%s/last=%d%s/r=%d]", m.Term, m.Vote, m.LastLogIndex, received, m.Round)
 }
 
 // String formats the message for traces.

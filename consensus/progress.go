@@ -33,7 +33,7 @@ type progress struct {
 	active bool
 	// silent counts ticks since the peer answered anything.
 	silent int
-	// stalled counts heartbeats sent without progress while something was in flight (M9).
+	// stalled counts heartbeats sent while something was in flight of which nothing was heard (M9).
 	stalled int
 }
 

@@ -13,7 +13,7 @@ var expectations = map[string]func(s *script, args []string) error{
 	"log": expectLog, "disk": expectDisk, "config": expectConfig,
 	"applied": expectApplied, "state": expectState, "never": expectNever,
 	"read": expectRead, "offered": expectOffered, "snapshot": expectSnapshot,
-	"in-flight": expectInFlight,
+	"in-flight": expectInFlight, "sent": expectSent,
 }
 
 func actExpect(s *script, args []string) error {
@@ -190,4 +190,16 @@ func expectInFlight(s *script, args []string) error {
 		return fmt.Errorf("got %d of %s", len(got), s.inFlight())
 	}
 	return nil
+}
+
+// expectSent counts messages ever sent from one member to another: expect sent 1>2 3 /n=1/.
+func expectSent(s *script, args []string) error {
+	want(args, 3, 3)
+	head, got := strings.Replace(args[0], ">", " -> ", 1)+" ", 0
+	for line := range strings.Lines(s.trace.String()) {
+		if strings.HasPrefix(line, head) && strings.Contains(line, args[2]) {
+			got++
+		}
+	}
+	return compare(fmt.Sprint(got), args[1])
 }
