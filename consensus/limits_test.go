@@ -220,13 +220,15 @@ func TestSnapshotAtRefuses(t *testing.T) {
 			t.Errorf("a snapshot at %d of a log that holds 3: %v", index, err)
 		}
 	}
-	older, err := n.core.SnapshotAt(3, []byte("again"))
+	other, err := n.core.SnapshotAt(3, []byte("repaired"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	n.core.SnapshotTaken(older, 3)
-	if string(n.core.snapshot.Manifest) == "again" {
-		t.Error("a snapshot that is not newer replaced the present one")
+	if n.core.SnapshotTaken(other, 3); string(n.core.snapshot.Manifest) != "repaired" {
+		t.Error("another snapshot at the same anchor did not replace the present one")
+	}
+	if n.core.SnapshotTaken(SnapshotMeta{Anchor: Cursor{Term: 1, Index: 2}}, 2); n.core.snapshot.Anchor.Index != 3 {
+		t.Error("an older snapshot replaced the present one")
 	}
 }
 

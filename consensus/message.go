@@ -80,6 +80,23 @@ type StateSyncOffer struct {
 	Round        uint64
 }
 
+// StateDigest compares the members' state hashes at a snapshot marker, the alarm of rule R8. It is the
+// host's: the core neither sends nor reads it.
+type StateDigest struct {
+	// Anchor is the position of the marker. In a plea it is the least that helps its sender.
+	Anchor Cursor
+	// Digest is the sender's state hash at Anchor, empty when it has none.
+	Digest []byte
+	// Agreed is the state hash that a majority of the voters has at Anchor, empty while that is undecided.
+	Agreed []byte
+	// Ask is set by a leader, which wants the receiver's state hash at Anchor.
+	Ask bool
+	// Copied is set when the sender's state at Anchor came from another member: it proves nothing.
+	Copied bool
+	// Quarantined makes the message a plea: its sender wants to hear an agreed state hash at or after Anchor.
+	Quarantined bool
+}
+
 // ForwardCommand carries client commands from a member to the leader.
 type ForwardCommand struct {
 	// RequestID correlates the CommandAck; 0 asks for none.
@@ -147,6 +164,9 @@ func (m *TimeoutNow) MessageTerm() (Term, bool) { return m.Term, true }
 // MessageTerm implements Message.
 func (m *StateSyncOffer) MessageTerm() (Term, bool) { return m.Term, true }
 
+// MessageTerm implements Message. What the hash says holds in every term.
+func (m *StateDigest) MessageTerm() (Term, bool) { return 0, false }
+
 // MessageTerm implements Message.
 func (m *ForwardCommand) MessageTerm() (Term, bool) { return 0, false }
 
@@ -206,6 +226,21 @@ func (m *TimeoutNow) String() string { return fmt.Sprintf("TimeoutNow[t=%d]", m.
 // String formats the message for traces.
 func (m *StateSyncOffer) String() string {
 	return fmt.Sprintf("StateSyncOffer[t=%d/anchor=%s/c=%d]", m.Term, m.Snapshot.Anchor, m.LeaderCommit)
+}
+
+// String formats the message for traces.
+func (m *StateDigest) String() string {
+	what := "answer"
+	switch {
+	case m.Ask:
+		what = "ask"
+	case m.Quarantined:
+		what = "plea"
+	}
+	if m.Copied {
+		what += "/copied"
+	}
+	return fmt.Sprintf("StateDigest[%s/anchor=%s/%.4x/agreed=%.4x]", what, m.Anchor, m.Digest, m.Agreed)
 }
 
 // String formats the message for traces.

@@ -77,9 +77,10 @@ func (c *Core) SnapshotAt(index Index, manifest []byte) (SnapshotMeta, error) {
 }
 
 // SnapshotTaken tells the core that meta is durable, and lets it forget the entries up to and
-// including keepAfter, which must not be above the anchor.
+// including keepAfter, which must not be above the anchor. Another snapshot at the same anchor takes
+// the place of the one before, which was wrong.
 func (c *Core) SnapshotTaken(meta SnapshotMeta, keepAfter Index) {
-	if c.snapshot != nil && meta.Anchor.Index <= c.snapshot.Anchor.Index {
+	if c.snapshot != nil && meta.Anchor.Index < c.snapshot.Anchor.Index {
 		return
 	}
 	c.snapshot = &meta

@@ -26,14 +26,17 @@ func TestWords(t *testing.T) {
 		"QueryResponse[id=1/at=2/refused=1]":  (&QueryResponse{RequestID: 1, Position: 2, Refused: RefusedNotLeader}).String(),
 		"voters=[0000000000000001] outgoing=[0000000000000002] observers=[0000000000000003]": joint.String(),
 		"StateSyncOffer[t=1/anchor=0/0/c=2]":                                                 (&StateSyncOffer{Term: 1, LeaderCommit: 2}).String(),
-		"RequestVote[t=1/log=0/0/transfer]":                                                  (&RequestVote{Term: 1, Transfer: true}).String(),
-		"PreVoteResponse[t=1/Denied]":                                                        (&RequestVoteResponse{Term: 1, PreVote: true}).String(),
+		"StateDigest[ask/copied/anchor=1/2/01020304/agreed=]": (&StateDigest{Ask: true, Copied: true,
+			Anchor: Cursor{Term: 1, Index: 2}, Digest: []byte{1, 2, 3, 4, 5}}).String(),
+		"StateDigest[plea/anchor=0/0//agreed=09]": (&StateDigest{Quarantined: true, Agreed: []byte{9}}).String(),
+		"RequestVote[t=1/log=0/0/transfer]":       (&RequestVote{Term: 1, Transfer: true}).String(),
+		"PreVoteResponse[t=1/Denied]":             (&RequestVoteResponse{Term: 1, PreVote: true}).String(),
 	} {
 		if got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	}
-	for _, m := range []Message{&ForwardCommand{}, &CommandAck{Term: 3}, &ForwardQuery{}, &QueryResponse{}} {
+	for _, m := range []Message{&ForwardCommand{}, &CommandAck{Term: 3}, &ForwardQuery{}, &QueryResponse{}, &StateDigest{}} {
 		if term, carries := m.MessageTerm(); carries || term != 0 {
 			t.Errorf("%s carries term %d", m, term)
 		}

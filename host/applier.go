@@ -13,6 +13,8 @@ const maxBacklogBytes = 64 << 20
 
 // work is one item of an applier's queue. The items are done in their order.
 type work struct {
+	// epoch is the applier's when the work was added: it is dropped when that has ended.
+	epoch   uint64
 	restore *replicaImage
 	entries []consensus.LogEntry
 	queries []pendingQuery
@@ -26,6 +28,9 @@ type applier struct {
 	wake    chan struct{}
 	mu      sync.Mutex
 	queue   []work
+	// halted is set while all work is dropped, and epoch counts the times that it was. Both are changed under mu.
+	halted  bool
+	epoch   atomic.Uint64
 	backlog atomic.Int64
 	// asked counts the queries that were queued and not yet run or dropped.
 	asked   atomic.Int64
@@ -66,12 +71,46 @@ func (a *applier) add(w work) {
 	a.backlog.Add(int64(size))
 	a.asked.Add(int64(len(w.queries)))
 	a.mu.Lock()
-	a.queue = append(a.queue, w)
+	halted := a.halted
+	if w.epoch = a.epoch.Load(); !halted {
+		a.queue = append(a.queue, w)
+	}
 	a.mu.Unlock()
+	if halted {
+		a.drop(&w)
+		return
+	}
 	select {
 	case a.wake <- struct{}{}:
 	default:
 	}
+}
+
+// halt drops all work, the entry under way excepted, and what comes until resume.
+func (a *applier) halt() {
+	a.mu.Lock()
+	queue := a.queue
+	a.queue, a.halted = nil, true
+	a.epoch.Add(1)
+	a.mu.Unlock()
+	for i := range queue {
+		a.drop(&queue[i])
+	}
+}
+
+// resume takes work again. The first has to be a restore.
+func (a *applier) resume() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.halted = false
+}
+
+// drop forgets work that is not to be done.
+func (a *applier) drop(w *work) {
+	for _, e := range w.entries {
+		a.backlog.Add(-int64(len(e.Payload)))
+	}
+	a.asked.Add(-int64(len(w.queries)))
 }
 
 // busy reports whether a leader should take no more commands for now.
@@ -127,17 +166,25 @@ func (a *applier) stop() {
 }
 
 func (a *applier) do(w *work) error {
+	if w.epoch != a.epoch.Load() {
+		a.drop(w)
+		return nil
+	}
 	if w.restore != nil {
 		if err := a.replica.restore(*w.restore); err != nil {
 			return err
 		}
 		a.applied.Store(uint64(w.restore.anchor.Index))
 	}
-	for _, e := range w.entries {
+	for i, e := range w.entries {
 		if a.stopping() {
 			return nil
 		}
-		if err := a.applyOne(e); err != nil {
+		if w.epoch != a.epoch.Load() {
+			a.drop(&work{entries: w.entries[i:], queries: w.queries})
+			return nil
+		}
+		if err := a.applyOne(e, w.epoch); err != nil {
 			return err
 		}
 	}
@@ -149,7 +196,7 @@ func (a *applier) do(w *work) error {
 	return nil
 }
 
-func (a *applier) applyOne(e consensus.LogEntry) error {
+func (a *applier) applyOne(e consensus.LogEntry, epoch uint64) error {
 	done, err := a.replica.apply(e)
 	if err != nil {
 		return err
@@ -166,6 +213,7 @@ func (a *applier) applyOne(e consensus.LogEntry) error {
 		if err != nil {
 			return err
 		}
+		image.epoch = epoch
 		a.events.marked(image)
 	}
 	return nil

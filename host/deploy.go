@@ -344,6 +344,9 @@ func (h *Host) describe(record groupRecord) api.GroupInfo {
 		}
 		if held.group != nil {
 			status = held.group.status.Load()
+			if held.problem == "" && status.problem != "" {
+				info.Problems = append(info.Problems, h.cfg.Name+": "+status.problem)
+			}
 			info.Leader = held.group.leaderName()
 			info.Term, info.Commit = uint64(status.Term), uint64(status.Commit)
 			info.Applied = held.group.applier.applied.Load()

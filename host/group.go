@@ -18,12 +18,14 @@ type groupConfig struct {
 	ref  GroupRef
 	self consensus.MemberID
 	// hosts are the names of the members' hosts at the start: see group.setHosts.
-	hosts     map[consensus.MemberID]string
-	initial   consensus.Configuration
-	module    Digest
-	machine   Machine
-	log       Log
-	chunks    *BlobStore
+	hosts   map[consensus.MemberID]string
+	initial consensus.Configuration
+	module  Digest
+	machine Machine
+	log     Log
+	chunks  *BlobStore
+	// records keep the member's note, see memberNote.
+	records   Records
 	transport Transport
 	clock     Clock
 	timing    Timing
@@ -69,11 +71,25 @@ type group struct {
 	// parked are commands that a member refused: the next tick tries again.
 	parked    []pendingCommand
 	sweepTick int
+	// sweeps counts the looks at deadlines.
+	sweeps int
 
 	saving *replicaImage
 	fetch  fetchState
 	// markerAt is the index of the last snapshot marker that this member proposed.
 	markerAt consensus.Index
+	// handed is the index of the last entry that the applier was given.
+	handed consensus.Index
+	hashes hashes
+	// comparison is nil on a member that does not lead, or has no snapshot.
+	comparison *comparison
+	// disputed is why this member and its leader cannot both be right, "" when they agree.
+	disputed string
+	// pleaSweep is when this leader last proposed a marker for the sake of a quarantined member.
+	pleaSweep int
+	// quarantine is nil while the member's state is not known to be wrong; refusing says the same to clients.
+	quarantine *quarantine
+	refusing   atomic.Pointer[Error]
 	// ticks counts them, and heard has the tick of each member's last answer to this leader.
 	ticks int
 	heard map[consensus.MemberID]int
@@ -103,8 +119,12 @@ func newGroup(cfg groupConfig) (*group, error) {
 	if err != nil {
 		return nil, fmt.Errorf("host: loading the log of group %s: %w", cfg.ref.Name, err)
 	}
+	note, err := readNote(cfg.records, cfg.ref.ID)
+	if err != nil {
+		return nil, err
+	}
 	replica := newReplica(cfg.machine)
-	if restored.Snapshot != nil {
+	if restored.Snapshot != nil && !note.Quarantined {
 		if err := restoreSnapshot(replica, cfg.chunks, restored.Snapshot, cfg.module); err != nil {
 			return nil, fmt.Errorf("host: restoring group %s: %w", cfg.ref.Name, err)
 		}
@@ -121,10 +141,13 @@ func newGroup(cfg groupConfig) (*group, error) {
 	}
 	g.names.Store(&cfg.hosts)
 	if restored.Snapshot != nil {
-		g.fetch.snapshot, g.fetch.current = restored.Snapshot.Anchor.Index, Digest(restored.Snapshot.Manifest)
+		g.knowSnapshot(restored.Snapshot, note.Copied)
 	}
 	g.applier = newApplier(cfg.self, replica, g, cfg.clock.Now)
 	g.events = newPublisher(&cfg)
+	if note.Quarantined {
+		g.isolateSelf(note.quarantine())
+	}
 	g.publishStatus("")
 	stop, err := cfg.transport.Receive(cfg.ref, g.inbox.message)
 	if err != nil {
@@ -209,6 +232,9 @@ func (g *group) intake(in *batch) error {
 	}
 	g.waiting = append(g.waiting, g.waiters.keep(in.commands)...)
 	g.asking = append(g.asking, in.queries...)
+	if g.quarantine != nil {
+		g.refuseRequests()
+	}
 	g.propose()
 	g.ask()
 	return nil
@@ -216,7 +242,7 @@ func (g *group) intake(in *batch) error {
 
 // step hands one message to the core, or to the part of the host that it concerns.
 func (g *group) step(m consensus.Envelope) error {
-	if m.To != g.self {
+	if m.To != g.self || g.standsStill(m.Message) {
 		return nil
 	}
 	switch message := m.Message.(type) {
@@ -233,6 +259,8 @@ func (g *group) step(m consensus.Envelope) error {
 		g.takeForwardedQuery(m.From, message)
 	case *consensus.QueryResponse:
 		g.takeQueryResponse(message)
+	case *consensus.StateDigest:
+		g.takeStateDigest(m.From, message)
 	case *consensus.AppendEntriesResponse:
 		g.heard[m.From] = g.ticks
 		return g.core.Step(m.From, m.Message)
@@ -256,7 +284,7 @@ func (g *group) send(messages []consensus.Envelope) {
 	}
 	out := make([]Addressed, 0, len(messages))
 	for _, m := range messages {
-		if host := g.hostOf(m.To); host != "" {
+		if host := g.hostOf(m.To); host != "" && g.maySend(m.Message) {
 			out = append(out, Addressed{Host: host, Envelope: m})
 		}
 	}
@@ -270,9 +298,16 @@ func (g *group) apply(rd consensus.Ready) error {
 		if err != nil {
 			return err
 		}
+		if g.quarantine != nil {
+			if err := g.release(*rd.Restore); err != nil {
+				return err
+			}
+		}
 		g.applier.add(work{restore: &image})
+		g.handed = rd.Restore.Anchor.Index
 	}
-	if len(rd.Committed) > 0 {
+	if n := len(rd.Committed); n > 0 {
+		g.handed = rd.Committed[n-1].Index
 		g.applier.add(work{entries: rd.Committed})
 	}
 	return nil
@@ -281,12 +316,20 @@ func (g *group) apply(rd consensus.Ready) error {
 // tick moves time on, and does a few times a second what is due then.
 func (g *group) tick() {
 	g.ticks++
-	g.core.Tick()
+	if g.quarantine == nil {
+		g.core.Tick()
+	}
 	g.publishStatus("")
 	g.waiting, g.parked = append(g.waiting, g.parked...), nil
 	g.sweepTick++
 	if g.sweepTick%sweepTicks != 0 {
 		return
+	}
+	g.sweeps++
+	if g.quarantine != nil {
+		g.repair()
+	} else {
+		g.compareStates()
 	}
 	now := g.clock.Now()
 	g.waiters.expire(now)
@@ -317,6 +360,9 @@ func (g *group) fail(err error) {
 }
 
 func (g *group) publishStatus(problem string) {
+	if problem == "" {
+		problem = g.trouble()
+	}
 	s := &groupStatus{Status: g.core.Status(), snapshot: g.fetch.snapshot, problem: problem}
 	g.status.Store(s)
 }

@@ -260,7 +260,7 @@ func (h *Host) chunkDir(id GroupID) string {
 // groupConfig fills in what all members on this host have in common.
 func (h *Host) groupConfig(ref GroupRef, members []placement) (groupConfig, error) {
 	config := groupConfig{
-		ref: ref, hosts: map[consensus.MemberID]string{}, log: h.cfg.Store.Group(ref.ID),
+		ref: ref, hosts: map[consensus.MemberID]string{}, log: h.cfg.Store.Group(ref.ID), records: h.cfg.Store,
 		transport: h.cfg.Transport, clock: h.cfg.Clock, timing: h.cfg.Timing, seed: rand.Uint64(), logger: h.cfg.Logger,
 	}
 	for _, p := range members {

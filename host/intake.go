@@ -9,6 +9,10 @@ import (
 
 // execute takes a client's command.
 func (g *group) execute(request CommandRequest, reply func(Reply)) {
+	if refusal := g.refusing.Load(); refusal != nil {
+		reply(Reply{Err: refusal})
+		return
+	}
 	if g.busy() {
 		reply(Reply{Err: busyFault(g.ref.Name)})
 		return
@@ -26,6 +30,10 @@ func (g *group) execute(request CommandRequest, reply func(Reply)) {
 
 // query takes a client's query.
 func (g *group) query(request QueryRequest, reply func(Reply)) {
+	if refusal := g.refusing.Load(); refusal != nil {
+		reply(Reply{Err: refusal})
+		return
+	}
 	if g.applier.asked.Load() > maxWaiters {
 		reply(Reply{Err: busyFault(g.ref.Name)})
 		return

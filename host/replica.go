@@ -131,7 +131,9 @@ func (r *replica) restore(image replicaImage) error {
 
 // replicaImage is a replica at one position.
 type replicaImage struct {
-	anchor  consensus.Cursor
+	anchor consensus.Cursor
+	// epoch is the applier's in which it was taken.
+	epoch   uint64
 	machine Image
 	// state is the packed storedReplica.
 	state []byte

@@ -26,7 +26,6 @@ type fetchState struct {
 	// previous is the manifest before that: its chunks are kept for peers that are fetching it.
 	previous Digest
 	current  Digest
-	anchor   consensus.Cursor
 	// installing is set from the installation of a snapshot until it is durable: the chunks of the one
 	// before may still be needed.
 	installing bool
@@ -46,7 +45,7 @@ func (f *fetchState) cancelFetch() {
 // beginSnapshot saves the image of a snapshot marker in the background. One is saved at a time, and
 // none while a snapshot is fetched: the next marker comes soon enough.
 func (g *group) beginSnapshot(image replicaImage) {
-	if g.saving != nil || g.fetch.cancel != nil {
+	if g.saving != nil || g.fetch.cancel != nil || image.epoch != g.applier.epoch.Load() {
 		return
 	}
 	meta, err := g.core.SnapshotAt(image.anchor.Index, nil)
@@ -83,7 +82,16 @@ func (g *group) snapshotSaved(meta consensus.SnapshotMeta, digest Digest, err er
 		g.inbox.fail(fmt.Errorf("host: compacting the log to %d: %w", keepAfter, err))
 		return
 	}
+	g.hashes.add(meta.Anchor, stateHash{digest: digest})
 	g.adoptSnapshot(meta.Anchor.Index, digest)
+}
+
+// knowSnapshot learns, at the start, of the snapshot that the log has.
+func (g *group) knowSnapshot(meta *consensus.SnapshotMeta, copied Digest) {
+	var digest Digest
+	copy(digest[:], meta.Manifest) // a member in quarantine has not looked at it
+	g.fetch.snapshot, g.fetch.current, g.handed = meta.Anchor.Index, digest, meta.Anchor.Index
+	g.hashes.add(meta.Anchor, stateHash{digest: digest, copied: digest == copied})
 }
 
 // adoptSnapshot forgets the chunks that neither this snapshot nor the one before it needs.
@@ -137,29 +145,42 @@ func (g *group) mark() error {
 // offered begins to fetch a snapshot that the leader offers, unless this member is busy with one.
 // The leader repeats its offer with every heartbeat.
 func (g *group) offered(offer consensus.StateSyncOffer) {
-	if g.saving != nil || g.fetch.cancel != nil || g.fetch.installing {
+	if g.saving != nil || g.fetch.cancel != nil || g.fetch.installing || g.quarantine != nil {
 		return
 	}
 	if len(offer.Snapshot.Manifest) != len(Digest{}) {
 		g.logger.Warn("a snapshot without a manifest is offered", "group", g.ref.Name, "from", offer.Leader)
 		return
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	g.fetch.anchor, g.fetch.cancel, g.fetch.ended = offer.Snapshot.Anchor, cancel, make(chan struct{})
-	ended := g.fetch.ended
 	g.logger.Info("fetching a snapshot", "group", g.ref.Name, "anchor", offer.Snapshot.Anchor, "from", g.hostOf(offer.Leader))
-	f := fetcher{
-		transport: g.transport, store: g.chunks, group: g.ref.ID, sources: g.sources(offer.Leader), workers: g.fetchers,
-	}
-	g.background(func() {
-		defer close(ended)
-		meta, err := f.fetch(ctx, Digest(offer.Snapshot.Manifest))
-		g.inbox.call(func() { g.fetched(meta, offer, err) })
+	g.beginFetch(Digest(offer.Snapshot.Manifest), offer.Leader, func(meta consensus.SnapshotMeta, err error) {
+		g.fetched(meta, offer, err)
 	})
 }
 
-// sources are the hosts to fetch from: the leader, which surely has the snapshot, comes last. An
-// earlier life of this host is none of them.
+// beginFetch fetches a snapshot beside the loop, and ends with a call of done on it.
+func (g *group) beginFetch(digest Digest, leader consensus.MemberID, done func(consensus.SnapshotMeta, error)) {
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	g.fetch.cancel, g.fetch.ended = cancel, ended
+	f := fetcher{
+		transport: g.transport, store: g.chunks, group: g.ref.ID, sources: g.sources(leader), last: g.hostOf(leader),
+		workers: g.fetchers,
+	}
+	g.background(func() {
+		defer close(ended)
+		meta, err := f.fetch(ctx, digest)
+		g.inbox.call(func() { done(meta, err) })
+	})
+}
+
+// endFetch lets another fetch begin.
+func (g *group) endFetch() {
+	g.fetch.cancel()
+	g.fetch.cancel = nil
+}
+
+// sources are the hosts to fetch from beside the leader. An earlier life of this host is none of them.
 func (g *group) sources(leader consensus.MemberID) []string {
 	var out []string
 	for _, id := range g.core.Configuration().Members() {
@@ -167,13 +188,15 @@ func (g *group) sources(leader consensus.MemberID) []string {
 			out = append(out, host)
 		}
 	}
-	return append(out, g.hostOf(leader))
+	return out
 }
 
 // fetched installs a snapshot whose chunks are all here.
 func (g *group) fetched(meta consensus.SnapshotMeta, offer consensus.StateSyncOffer, err error) {
-	g.fetch.cancel()
-	g.fetch.cancel = nil
+	g.endFetch()
+	if g.quarantine != nil {
+		return
+	}
 	if err == nil && meta.Anchor != offer.Snapshot.Anchor {
 		err = fmt.Errorf("%w manifest: its anchor is %s, offered was %s", ErrCorrupt, meta.Anchor, offer.Snapshot.Anchor)
 	}
@@ -183,6 +206,10 @@ func (g *group) fetched(meta consensus.SnapshotMeta, offer consensus.StateSyncOf
 		}
 		return
 	}
+	if err = writeNote(g.records, g.ref.ID, memberNote{Copied: Digest(meta.Manifest)}); err != nil {
+		g.inbox.fail(err)
+		return
+	}
 	installed, err := g.core.Install(meta)
 	if err != nil {
 		g.inbox.fail(err)
@@ -190,6 +217,7 @@ func (g *group) fetched(meta consensus.SnapshotMeta, offer consensus.StateSyncOf
 	}
 	if installed {
 		g.fetch.installing = true
+		g.hashes.replaced(meta.Anchor, Digest(meta.Manifest))
 		g.adoptSnapshot(meta.Anchor.Index, Digest(meta.Manifest))
 	}
 }
@@ -227,7 +255,9 @@ type fetcher struct {
 	transport Transport
 	store     *BlobStore
 	group     GroupID
-	sources   []string
+	// sources share the work. last, the leader, is asked only for what none of them gives; "" is nobody.
+	sources []string
+	last    string
 	// workers is how many chunks are fetched at a time.
 	workers int
 }
@@ -278,14 +308,14 @@ func (f *fetcher) chunks(ctx context.Context, digests []Digest) error {
 	return context.Cause(ctx)
 }
 
-// blob fetches one blob from the first source that has it, beginning with the one at first.
+// blob fetches one blob that is missing or damaged here from the first host that has it, beginning with
+// the source at first.
 func (f *fetcher) blob(ctx context.Context, digest Digest, limit int64, first int) error {
-	if f.store.Has(digest) {
-		return nil
+	if held, err := f.held(digest); held || err != nil {
+		return err
 	}
 	var errs []error
-	for i := range f.sources {
-		source := f.sources[(first+i)%len(f.sources)]
+	for _, source := range f.order(first) {
 		data, err := fetchBlob(ctx, f.transport, source, BlobRequest{Group: &f.group, Digest: digest}, limit)
 		if err == nil {
 			_, err = f.store.Put(data)
@@ -294,6 +324,30 @@ func (f *fetcher) blob(ctx context.Context, digest Digest, limit int64, first in
 		errs = append(errs, fmt.Errorf("from %s: %w", source, err))
 	}
 	return fmt.Errorf("host: fetching blob %x: %w", digest[:8], errors.Join(errs...))
+}
+
+// held reports whether a blob is here as it should be. One that is damaged is deleted.
+func (f *fetcher) held(digest Digest) (bool, error) {
+	if !f.store.Has(digest) {
+		return false, nil
+	}
+	_, err := f.store.Get(digest)
+	if errors.Is(err, ErrCorrupt) || errors.Is(err, ErrMissing) {
+		return false, f.store.Delete(digest)
+	}
+	return err == nil, err
+}
+
+// order returns the hosts to ask, the leader last.
+func (f *fetcher) order(first int) []string {
+	var out []string
+	for i := range f.sources {
+		out = append(out, f.sources[(first+i)%len(f.sources)])
+	}
+	if f.last != "" {
+		out = append(out, f.last)
+	}
+	return out
 }
 
 // fetchBlob reads a whole blob from one host, piece by piece, and checks its digest.

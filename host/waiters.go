@@ -194,6 +194,13 @@ func (w *waiters) close(err *Error) {
 	if w.closed == nil {
 		w.closed = err
 	}
+	w.mu.Unlock()
+	w.drain(err)
+}
+
+// drain answers everything that is there.
+func (w *waiters) drain(err *Error) {
+	w.mu.Lock()
 	left := w.byID
 	w.byID, w.bytes = map[uint64]*waiter{}, 0
 	w.mu.Unlock()

@@ -122,6 +122,6 @@ type GroupBrief struct {
 	Applied       uint64 `json:"applied"`
 	SnapshotIndex uint64 `json:"snapshot_index"`
 	LogEntries    int    `json:"log_entries"`
-	// Problem is why the member stopped, "" while it works.
+	// Problem is why the member stopped, or what is wrong with its state or another's, "" while all is well.
 	Problem string `json:"problem,omitempty"`
 }

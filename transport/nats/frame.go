@@ -149,6 +149,8 @@ func messageBytes(m consensus.Message) int {
 		size += len(m.Query)
 	case *consensus.QueryResponse:
 		size += len(m.Result)
+	case *consensus.StateDigest:
+		size += len(m.Digest) + len(m.Agreed)
 	}
 	return size
 }

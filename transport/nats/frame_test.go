@@ -60,7 +60,7 @@ func fill(r *rand.Rand, v reflect.Value) {
 func messages(r *rand.Rand, from consensus.MemberID) []consensus.Message {
 	all := []consensus.Message{&consensus.AppendEntries{}, &consensus.AppendEntriesResponse{}, &consensus.RequestVote{},
 		&consensus.RequestVoteResponse{}, &consensus.TimeoutNow{}, &consensus.StateSyncOffer{}, &consensus.ForwardCommand{},
-		&consensus.CommandAck{}, &consensus.ForwardQuery{}, &consensus.QueryResponse{}}
+		&consensus.CommandAck{}, &consensus.ForwardQuery{}, &consensus.QueryResponse{}, &consensus.StateDigest{}}
 	for _, m := range all {
 		fill(r, reflect.ValueOf(m).Elem())
 		switch m := m.(type) {
@@ -74,6 +74,8 @@ func messages(r *rand.Rand, from consensus.MemberID) []consensus.Message {
 			m.Candidate = from
 		case *consensus.TimeoutNow:
 			m.Leader = from
+		case *consensus.StateDigest:
+			m.Digest, m.Agreed = bytes.Repeat([]byte{7}, 32), bytes.Repeat([]byte{8}, 32)
 		case *consensus.StateSyncOffer:
 			m.Leader = from
 			m.Snapshot.Configuration = consensus.Configuration{Voters: []consensus.MemberID{3, 5, 1 << 63},

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/groutlabs/grout/consensus"
+	"github.com/groutlabs/grout/host"
 )
 
 // ends makes the envelope of a message that has arrived.
@@ -133,4 +134,14 @@ func (w *wireQueryResponse) envelope() (consensus.Envelope, error) {
 	}
 	return ends(w.From, w.To, &consensus.QueryResponse{RequestID: w.RequestID, Result: w.Result,
 		Position: consensus.Index(w.Position), Refused: consensus.Refusal(w.Refused)})
+}
+
+func (w *wireStateDigest) envelope() (consensus.Envelope, error) {
+	for _, digest := range [][]byte{w.Digest, w.Agreed} {
+		if len(digest) != 0 && len(digest) != len(host.Digest{}) {
+			return consensus.Envelope{}, fmt.Errorf("%w: a state hash of %d bytes", ErrBadFrame, len(digest))
+		}
+	}
+	return ends(w.From, w.To, &consensus.StateDigest{Anchor: cursor(w.AnchorTerm, w.AnchorIndex), Digest: w.Digest,
+		Agreed: w.Agreed, Ask: w.Ask, Copied: w.Copied, Quarantined: w.Quarantined})
 }

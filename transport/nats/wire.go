@@ -18,6 +18,7 @@ const (
 	typeCommandAck            = 8
 	typeForwardQuery          = 9
 	typeQueryResponse         = 10
+	typeStateDigest           = 11
 )
 
 // The structs below are the messages as they are sent: arrays, in the order of the fields. A leader
@@ -106,6 +107,14 @@ type wireQueryResponse struct {
 	Refused   uint8
 }
 
+type wireStateDigest struct {
+	From, To                uint64
+	AnchorTerm, AnchorIndex uint64
+	// Digest and Agreed have 32 bytes each, or none.
+	Digest, Agreed           []byte
+	Ask, Copied, Quarantined bool
+}
+
 // wireMessage is one of the structs above.
 type wireMessage interface {
 	// envelope checks the fields against each other and returns what the core understands.
@@ -114,7 +123,7 @@ type wireMessage interface {
 
 // fieldCount is the number of elements of a type's array; 0 for an unknown type. A decoder compares
 // it, because the codec takes a shorter array for one with zeros at its end.
-var fieldCount = [typeQueryResponse + 1]byte{
+var fieldCount = [typeStateDigest + 1]byte{
 	typeAppendEntries:         10,
 	typeAppendEntriesResponse: 8,
 	typeRequestVote:           7,
@@ -125,6 +134,7 @@ var fieldCount = [typeQueryResponse + 1]byte{
 	typeCommandAck:            7,
 	typeForwardQuery:          4,
 	typeQueryResponse:         6,
+	typeStateDigest:           9,
 }
 
 // newWireMessage returns an empty message of the type, nil when it is unknown.
@@ -150,6 +160,8 @@ func newWireMessage(kind uint8) wireMessage {
 		return &wireForwardQuery{}
 	case typeQueryResponse:
 		return &wireQueryResponse{}
+	case typeStateDigest:
+		return &wireStateDigest{}
 	}
 	return nil
 }
@@ -186,6 +198,10 @@ func toWire(e consensus.Envelope) (uint8, wireMessage, error) {
 	case *consensus.QueryResponse:
 		return typeQueryResponse, &wireQueryResponse{From: from, To: to, RequestID: m.RequestID, Result: m.Result,
 			Position: uint64(m.Position), Refused: uint8(m.Refused)}, nil
+	case *consensus.StateDigest:
+		return typeStateDigest, &wireStateDigest{From: from, To: to, AnchorTerm: uint64(m.Anchor.Term),
+			AnchorIndex: uint64(m.Anchor.Index), Digest: m.Digest, Agreed: m.Agreed, Ask: m.Ask, Copied: m.Copied,
+			Quarantined: m.Quarantined}, nil
 	}
 	return 0, nil, fmt.Errorf("%w: no encoding for %T", ErrBadMessage, e.Message)
 }

@@ -30,6 +30,8 @@ type Config struct {
 	Timing  host.Timing
 	Version string
 	Logger  *slog.Logger
+	// between stands between the host and the sandbox when set: tests damage machines there.
+	between func(host.Machines) host.Machines
 }
 
 // Node is one running host with all its parts.
@@ -98,10 +100,14 @@ func (n *Node) start(ctx context.Context, cfg Config) error {
 		cfg.Timing = host.DefaultTiming()
 	}
 	cfg.Timing.MaxMessageBytes = min(cfg.Timing.MaxMessageBytes, n.transport.MaxMessageBytes())
+	var running host.Machines = &machines{runtime: n.runtime, logger: cfg.Logger}
+	if cfg.between != nil {
+		running = cfg.between(running)
+	}
 	n.host, err = host.New(host.Config{
 		Name: cfg.Name, Peers: cfg.Peers, Dir: cfg.Dir, Version: cfg.Version, Store: logs{n.store},
 		Transport: n.transport, Hello: n.transport, Endpoints: n.transport,
-		Machines: &machines{runtime: n.runtime, logger: cfg.Logger}, Clock: clock{}, Timing: cfg.Timing, Logger: cfg.Logger,
+		Machines: running, Clock: clock{}, Timing: cfg.Timing, Logger: cfg.Logger,
 	})
 	if err != nil {
 		return err

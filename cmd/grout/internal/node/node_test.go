@@ -31,6 +31,8 @@ type cluster struct {
 	dir    string
 	names  []string
 	nodes  map[string]*Node
+	// between is what stands between a host that starts and its sandbox, see Config.
+	between map[string]func(host.Machines) host.Machines
 }
 
 func startCluster(t *testing.T, timing host.Timing, names ...string) *cluster {
@@ -80,6 +82,7 @@ func (c *cluster) start(name string) (*Node, error) {
 	return Start(ctx, Config{
 		Name: name, Peers: c.names, Dir: filepath.Join(c.dir, name), Version: "0.0.0", Timing: c.timing, CompileCache: c.cache,
 		NATS: nats.Config{URL: c.server.ClientURL()}, Logger: testLogger(c.t, name),
+		between: c.between[name],
 	})
 }
 
