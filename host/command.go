@@ -14,7 +14,7 @@ import (
 //	8 bytes published: the index up to which the leader had published all events
 //	8 bytes origin: the member that took the command from the client
 //	8 bytes request: the origin's number for it
-//	1 byte  flags: 1 a session follows, 2 a message ID follows
+//	1 byte  flags: 1 a session follows, 2 a message ID follows, 4 the session's order is strict
 //	uvarint length, caller
 //	[uvarint length, session; uvarint sequence; uvarint acked]
 //	[uvarint length, message ID]
@@ -28,8 +28,10 @@ type command struct {
 	Session   string
 	Seq       uint64
 	Acked     uint64
-	MsgID     string
-	Payload   []byte
+	// Ordered means that the sequence before this one has to be applied, or acknowledged, before.
+	Ordered bool
+	MsgID   string
+	Payload []byte
 }
 
 const (
@@ -37,6 +39,7 @@ const (
 	commandFixed   = 1 + 8 + 8 + 8 + 8 + 1
 	flagSession    = 1
 	flagMsgID      = 2
+	flagOrdered    = 4
 	// maxNameBytes bounds callers, sessions and message IDs.
 	maxNameBytes = 256
 	// MaxCommandBytes bounds a command or a query, and CommandOverhead what is replicated beside it.
@@ -56,6 +59,9 @@ func encodeCommand(c command) []byte {
 		out = appendText(out, c.Session)
 		out = binary.AppendUvarint(out, c.Seq)
 		out = binary.AppendUvarint(out, c.Acked)
+	}
+	if c.Ordered {
+		out[33] |= flagOrdered
 	}
 	if c.MsgID != "" {
 		out[33] |= flagMsgID
@@ -98,7 +104,8 @@ func decodeCommand(data []byte) (command, error) {
 	if flags&flagMsgID != 0 {
 		c.MsgID = r.text()
 	}
-	if r.failed || flags&^(flagSession|flagMsgID) != 0 {
+	c.Ordered = flags&flagOrdered != 0
+	if r.failed || flags&^(flagSession|flagMsgID|flagOrdered) != 0 || (c.Ordered && flags&flagSession == 0) {
 		return command{}, fmt.Errorf("%w command: %d bytes, cut short or with unknown flags %#x", ErrCorrupt, len(data), flags)
 	}
 	c.Payload = r.rest

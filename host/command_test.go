@@ -18,6 +18,7 @@ func TestCommandRoundTrip(t *testing.T) {
 		"plain":   {Origin: 7, Request: 9, Payload: []byte("add A 1")},
 		"session": {Origin: 1<<64 - 1, Request: 1<<64 - 1, Caller: "me", Session: "s", Seq: 1<<64 - 1, Acked: 1<<64 - 2, Payload: []byte{0}},
 		"message": {Caller: long, MsgID: long, Payload: bytes.Repeat([]byte{1}, MaxCommandBytes)},
+		"ordered": {Session: "s", Seq: 2, Ordered: true, Payload: []byte("add A 1")},
 		"both":    {Session: long, Seq: 1, MsgID: "m"},
 		"stamped": {TimeNanos: -1, Published: 1<<64 - 1},
 	} {
@@ -51,7 +52,7 @@ func equalCommand(t *testing.T, encoded []byte, want command) {
 
 func equalFields(a, b command) bool {
 	return a.TimeNanos == b.TimeNanos && a.Published == b.Published && a.Origin == b.Origin && a.Request == b.Request &&
-		a.Caller == b.Caller && a.Session == b.Session && a.Seq == b.Seq && a.Acked == b.Acked && a.MsgID == b.MsgID
+		a.Caller == b.Caller && a.Session == b.Session && a.Seq == b.Seq && a.Acked == b.Acked && a.Ordered == b.Ordered && a.MsgID == b.MsgID
 }
 
 // TestDamagedCommands shows that what is cut short, or of another version, or with fields that are
@@ -65,7 +66,8 @@ func TestDamagedCommands(t *testing.T) {
 	}
 	for name, harm := range map[string]func([]byte){
 		"version": func(b []byte) { b[0] = 2 },
-		"flags":   func(b []byte) { b[33] |= 4 },
+		"flags":   func(b []byte) { b[33] |= 8 },
+		"order":   func(b []byte) { b[33] = flagOrdered }, // without a session
 		"length":  func(b []byte) { b[34] = 0xff; b[35] = 0x7f },
 	} {
 		damaged := bytes.Clone(whole)
@@ -84,6 +86,7 @@ func TestDamagedCommands(t *testing.T) {
 func FuzzCommand(f *testing.F) {
 	f.Add(encodeCommand(command{}))
 	f.Add(encodeCommand(command{TimeNanos: 1, Published: 2, Origin: 3, Request: 4, Caller: "c", Session: "s", Seq: 5, Acked: 4, Payload: []byte("p")}))
+	f.Add(encodeCommand(command{Session: "s", Seq: 2, Ordered: true, Payload: []byte("p")}))
 	f.Add(encodeCommand(command{MsgID: "m", Payload: []byte("add A 1")}))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		c, err := decodeCommand(data)
@@ -98,7 +101,7 @@ func FuzzCommand(f *testing.F) {
 			t.Fatal(err)
 		}
 		if c.Session == "" { // an empty session is as good as none
-			again.Seq, again.Acked = c.Seq, c.Acked
+			again.Seq, again.Acked, again.Ordered = c.Seq, c.Acked, c.Ordered
 		}
 		if !equalFields(c, again) || !bytes.Equal(c.Payload, again.Payload) {
 			t.Fatalf("%+v became %+v", c, again)

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"slices"
 	"time"
 
 	"github.com/groutlabs/grout/consensus"
@@ -64,28 +65,44 @@ func (r *recentIDs) fresh(id uint64) bool {
 	return true
 }
 
-// forwardCommands sends the waiting commands to the leader.
+// forwardCommands sends the waiting commands to the leader, in their order. After a refusal they rest
+// until the next tick, so that those which came back go first.
 func (g *group) forwardCommands(leader consensus.MemberID) {
-	for len(g.waiting) > 0 && len(g.forwards.sent) < maxForwards {
-		n, size := 0, 0
-		for n < len(g.waiting) && (n == 0 || size+len(g.waiting[n].encoded) <= maxForwardBytes) {
-			size += len(g.waiting[n].encoded)
-			n++
-		}
-		commands := append([]pendingCommand(nil), g.waiting[:n]...)
+	for len(g.waiting) > 0 && len(g.forwards.sent) < maxForwards && !g.resting {
+		n := forwardable(g.waiting)
+		commands := g.waiting[:n]
 		g.waiting = g.waiting[n:]
-		g.forwards.next++
-		message := &consensus.ForwardCommand{RequestID: g.forwards.next}
-		for _, c := range commands {
-			message.Commands = append(message.Commands, c.encoded)
+		message := &consensus.ForwardCommand{Commands: make([][]byte, n)}
+		for i, c := range commands {
+			message.Commands[i] = c.encoded
 		}
-		g.forwards.sent[message.RequestID] = forward{commands: commands, at: g.clock.Now()}
-		g.waiters.sent(commands)
+		g.forgotten.leave(commands)
+		if slices.ContainsFunc(commands, func(c pendingCommand) bool { return !c.forgotten }) {
+			g.forwards.next++
+			message.RequestID = g.forwards.next
+			g.forwards.sent[message.RequestID] = forward{commands: slices.Clone(commands), at: g.clock.Now()}
+			g.waiters.sent(commands)
+		}
 		g.send([]consensus.Envelope{{From: g.self, To: leader, Message: message}})
 	}
 	if len(g.waiting) == 0 {
 		g.waiting = nil
 	}
+}
+
+// forwardable is how many of the first commands go into one message: whole batches, at least one.
+func forwardable(commands []pendingCommand) int {
+	n, size := 0, 0
+	for i, c := range commands {
+		size += len(c.encoded)
+		if size > maxForwardBytes && n > 0 {
+			return n
+		}
+		if i+1 == len(commands) || !commands[i+1].joined {
+			n = i + 1
+		}
+	}
+	return n
 }
 
 // takeForwarded proposes another member's commands and tells it their slots.
@@ -98,17 +115,21 @@ func (g *group) takeForwarded(from consensus.MemberID, m *consensus.ForwardComma
 		recent = &recentIDs{known: map[uint64]bool{}}
 		g.forwards.taken[from] = recent
 	}
-	if !recent.fresh(m.RequestID) {
-		return
-	}
-	ack := &consensus.CommandAck{RequestID: m.RequestID}
+	number, ack := m.RequestID, &consensus.CommandAck{RequestID: m.RequestID}
 	now, published := g.clock.Now().UnixNano(), g.events.publishedTo()
 	for _, encoded := range m.Commands {
-		if _, err := decodeCommand(encoded); err != nil {
+		c, err := decodeCommand(encoded)
+		if err != nil {
 			g.logger.Warn("a forwarded command does not decode", "group", g.ref.Name, "from", from, "error", err)
 			return
 		}
+		if number == 0 {
+			number = c.Request
+		}
 		stampCommand(encoded, now, published)
+	}
+	if number == 0 || !recent.fresh(number) {
+		return
 	}
 	switch leader, _ := g.core.Leader(); {
 	case leader != g.self:
@@ -122,7 +143,9 @@ func (g *group) takeForwarded(from consensus.MemberID, m *consensus.ForwardComma
 			ack.Refused = consensus.RefusedBusy
 		}
 	}
-	g.send([]consensus.Envelope{{From: g.self, To: from, Message: ack}})
+	if m.RequestID != 0 {
+		g.send([]consensus.Envelope{{From: g.self, To: from, Message: ack}})
+	}
 }
 
 // takeAck learns the slots of forwarded commands, or puts the commands back after a refusal.
@@ -133,10 +156,12 @@ func (g *group) takeAck(m *consensus.CommandAck) {
 	}
 	delete(g.forwards.sent, m.RequestID)
 	if m.Refused == consensus.NotRefused {
-		g.waiters.assign(sent.commands, consensus.Cursor{Term: m.Term, Index: m.First})
+		g.waiters.assign(sent.commands, consensus.Cursor{Term: m.Term, Index: m.First}, g.leaderName())
 		return
 	}
-	g.parked = append(g.parked, g.waiters.unsent(sent.commands)...)
+	again := slices.DeleteFunc(sent.commands, func(c pendingCommand) bool { return c.forgotten })
+	g.waiting = append(g.waiters.unsent(again), g.waiting...)
+	g.resting = true
 }
 
 // forwardQuery sends one query to the leader.

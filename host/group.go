@@ -68,8 +68,9 @@ type group struct {
 	nextRead uint64
 	waiting  []pendingCommand
 	asking   []pendingQuery
-	// parked are commands that a member refused: the next tick tries again.
-	parked    []pendingCommand
+	// resting is set when a member refused commands: the next tick tries again.
+	resting   bool
+	forgotten forgotten
 	sweepTick int
 	// sweeps counts the looks at deadlines.
 	sweeps int
@@ -320,7 +321,7 @@ func (g *group) tick() {
 		g.core.Tick()
 	}
 	g.publishStatus("")
-	g.waiting, g.parked = append(g.waiting, g.parked...), nil
+	g.resting = false
 	g.sweepTick++
 	if g.sweepTick%sweepTicks != 0 {
 		return
@@ -346,7 +347,7 @@ const sweepTicks = 4
 // dropLate forgets queued requests whose waiters have been answered as late.
 func (g *group) dropLate(now time.Time) {
 	g.asking = slices.DeleteFunc(g.asking, func(q pendingQuery) bool { return !now.Before(q.deadline) })
-	g.waiting = g.waiters.keep(g.waiting)
+	g.waiting = g.forgotten.dropLate(g.waiters.keep(g.waiting), now)
 }
 
 // fail stops the member for good and answers everybody who waits.

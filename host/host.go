@@ -406,17 +406,43 @@ func (h *Host) serving(name string) (*group, *Error) {
 	return held.group, nil
 }
 
-// checkCommand refuses a command that the group cannot take.
+// checkCommand refuses a command, or a batch, that the group cannot take.
 func checkCommand(r *CommandRequest, limit int) *Error {
+	for n := range r.commands() {
+		if size := len(r.payload(n)); size > limit {
+			return fault(api.CodeTooLarge, "the command has %d bytes, at most %d are possible", size, limit)
+		}
+	}
+	if r.Batch != nil {
+		if err := checkBatch(r); err != nil {
+			return err
+		}
+	}
 	switch {
-	case len(r.Payload) > limit:
-		return fault(api.CodeTooLarge, "the command has %d bytes, at most %d are possible", len(r.Payload), limit)
 	case len(r.Session) > maxNameBytes, len(r.MsgID) > maxNameBytes, len(r.Caller) > maxNameBytes:
 		return fault(api.CodeBadRequest, "session, message ID and caller have at most %d bytes each", maxNameBytes)
 	case r.Session != "" && r.MsgID != "":
 		return fault(api.CodeBadRequest, "Grout-Session and Nats-Msg-Id exclude each other: send one of them")
+	case r.Ordered && r.Session == "":
+		return fault(api.CodeBadRequest, "Grout-Ordered needs Grout-Session: without a session there is no order to keep")
 	case r.Session != "" && (r.Seq == 0 || r.Acked >= r.Seq):
 		return fault(api.CodeBadRequest, "sequence %d, acknowledged %d: sequences start at 1, and only lower ones can be acknowledged", r.Seq, r.Acked)
+	}
+	return nil
+}
+
+// checkBatch refuses a batch that does not fit where one large command does.
+func checkBatch(r *CommandRequest) *Error {
+	switch {
+	case len(r.Batch) == 0 || len(r.Batch) > api.MaxBatch:
+		return fault(api.CodeBadRequest, "the batch has %d commands, 1 to %d are possible", len(r.Batch), api.MaxBatch)
+	case r.MsgID != "":
+		return fault(api.CodeBadRequest, "a message ID names one command: a batch is exactly-once under Grout-Session")
+	case r.Seq+uint64(len(r.Batch)) < r.Seq:
+		return fault(api.CodeBadRequest, "the sequences from %d on have no room for %d commands", r.Seq, len(r.Batch))
+	}
+	if size := r.bytes(); size > MaxCommandBytes+commandOverhead {
+		return fault(api.CodeTooLarge, "the batch takes %d bytes in the log, at most %d are possible", size, MaxCommandBytes+commandOverhead)
 	}
 	return nil
 }

@@ -15,6 +15,11 @@ const maxInboxBytes = 64 << 20
 type pendingCommand struct {
 	request uint64
 	encoded []byte
+	// joined means that it is proposed together with the one before it: they are of one batch.
+	joined bool
+	// forgotten means that nobody waits for it. It is dropped at its deadline, unless it is on its way.
+	forgotten bool
+	deadline  time.Time
 }
 
 // pendingQuery is a query on its way to the machine.
@@ -111,10 +116,10 @@ func messageBytes(m consensus.Message) int {
 	return size
 }
 
-// command adds one from a client.
-func (i *inbox) command(c pendingCommand) {
+// command adds those of one request.
+func (i *inbox) command(c ...pendingCommand) {
 	i.mu.Lock()
-	i.next.commands = append(i.next.commands, c)
+	i.next.commands = append(i.next.commands, c...)
 	i.mu.Unlock()
 	i.ring()
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/groutlabs/grout/consensus"
 )
 
-// execute takes a client's command.
+// execute takes a client's command, or a batch of them.
 func (g *group) execute(request CommandRequest, reply func(Reply)) {
 	if refusal := g.refusing.Load(); refusal != nil {
 		reply(Reply{Err: refusal})
@@ -17,15 +17,49 @@ func (g *group) execute(request CommandRequest, reply func(Reply)) {
 		reply(Reply{Err: busyFault(g.ref.Name)})
 		return
 	}
-	id := g.await(len(request.Payload), g.deadline(request.Timeout), reply)
+	if request.Mode == ModeForget {
+		g.executeForgotten(request, reply)
+		return
+	}
+	waiting := waiter{reply: reply, deadline: g.deadline(request.Timeout), size: request.bytes(), mode: request.Mode}
+	if request.Batch != nil && request.Mode == ModeExecute {
+		waiting.answers = make([]Reply, len(request.Batch))
+	}
+	id := g.await(request.commands(), waiting)
 	if id == 0 {
 		return
 	}
-	encoded := encodeCommand(command{
-		Origin: g.self, Request: id, Caller: request.Caller, Session: request.Session,
-		Seq: request.Seq, Acked: request.Acked, MsgID: request.MsgID, Payload: request.Payload,
-	})
-	g.inbox.command(pendingCommand{request: id, encoded: encoded})
+	g.inbox.command(g.pending(request, id)...)
+}
+
+// executeForgotten takes a command that nobody waits for.
+func (g *group) executeForgotten(request CommandRequest, reply func(Reply)) {
+	first, stopped := g.waiters.numbers(request.commands())
+	if stopped != nil {
+		reply(Reply{Err: stopped})
+		return
+	}
+	commands, deadline := g.pending(request, first), g.deadline(request.Timeout)
+	for i := range commands {
+		commands[i].forgotten, commands[i].deadline = true, deadline
+	}
+	if !g.forgotten.enter(commands) {
+		reply(Reply{Err: busyFault(g.ref.Name)})
+		return
+	}
+	g.inbox.command(commands...)
+	reply(Reply{})
+}
+
+// pending makes the commands of a request, numbered from first on.
+func (g *group) pending(request CommandRequest, first uint64) []pendingCommand {
+	commands := make([]pendingCommand, request.commands())
+	for n := range commands {
+		c := request.command(n)
+		c.Origin, c.Request = g.self, first+uint64(n)
+		commands[n] = pendingCommand{request: c.Request, encoded: encodeCommand(c), joined: n > 0}
+	}
+	return commands
 }
 
 // query takes a client's query.
@@ -39,7 +73,7 @@ func (g *group) query(request QueryRequest, reply func(Reply)) {
 		return
 	}
 	deadline := g.deadline(request.Timeout)
-	id := g.await(len(request.Payload), deadline, reply)
+	id := g.await(1, waiter{reply: reply, deadline: deadline, size: len(request.Payload)})
 	if id == 0 {
 		return
 	}
@@ -52,14 +86,14 @@ func (g *group) query(request QueryRequest, reply func(Reply)) {
 // busy reports whether the group should take no more commands for now.
 func (g *group) busy() bool { return g.applier.busy() || g.events.full() }
 
-// await registers a request, or answers that it is not taken and returns 0.
-func (g *group) await(size int, deadline time.Time, reply func(Reply)) uint64 {
-	id, stopped := g.waiters.add(size, deadline, reply)
+// await registers a request of n commands, or answers that it is not taken and returns 0.
+func (g *group) await(n int, request waiter) uint64 {
+	id, stopped := g.waiters.add(n, request)
 	switch {
 	case stopped != nil:
-		reply(Reply{Err: stopped})
+		request.reply(Reply{Err: stopped})
 	case id == 0:
-		reply(Reply{Err: busyFault(g.ref.Name)})
+		request.reply(Reply{Err: busyFault(g.ref.Name)})
 	}
 	return id
 }
@@ -100,7 +134,7 @@ func (g *group) proposeHere() {
 	first, _, err := g.core.Propose(consensus.EntryCommand, payloads...)
 	switch {
 	case err == nil:
-		g.waiters.assign(g.waiting, first)
+		g.waiters.assign(g.waiting, first, g.hosts[g.self])
 	case errors.Is(err, consensus.ErrBusy):
 		for _, c := range g.waiting {
 			g.waiters.finish(c.request, Reply{Err: busyFault(g.ref.Name)})
@@ -108,6 +142,7 @@ func (g *group) proposeHere() {
 	default:
 		return // a transfer is under way: they wait for its end
 	}
+	g.forgotten.leave(g.waiting)
 	g.waiting = g.waiting[:0]
 }
 

@@ -108,7 +108,8 @@ func (g *group) isolateSelf(q *quarantine) {
 		g.fetch.cancel() // its end is awaited before another begins
 	}
 	g.waiters.drain(fault)
-	g.waiting, g.parked, g.asking, g.reads = nil, nil, nil, map[uint64][]pendingQuery{}
+	g.forgotten.leave(g.waiting)
+	g.waiting, g.asking, g.reads = nil, nil, map[uint64][]pendingQuery{}
 	clear(g.forwards.sent)
 	g.publishStatus("")
 }
@@ -126,6 +127,7 @@ func (g *group) refuseRequests() {
 	for _, q := range g.asking {
 		g.waiters.finish(q.request, refusal)
 	}
+	g.forgotten.leave(g.waiting)
 	g.waiting, g.asking = nil, nil
 }
 

@@ -41,6 +41,7 @@ func (r *replica) apply(e consensus.LogEntry) (answer, error) {
 		if done, err = r.applyCommand(e); err != nil {
 			return answer{}, fmt.Errorf("applying entry %s: %w", e, err)
 		}
+		done.reply.at = e.Position()
 	}
 	r.applied = e.Position()
 	return done, nil

@@ -94,7 +94,7 @@ func (m *memory) recallSession(c *command, now int64) (*remembered, *Error) {
 			return nil, err
 		}
 		m.addSession(&session{name: c.Session, lastUsed: now, results: map[uint64]*remembered{}})
-		return nil, nil
+		return nil, nil // sequence 1 has none before it
 	}
 	s := e.Value.(*session)
 	s.lastUsed = now
@@ -109,6 +109,10 @@ func (m *memory) recallSession(c *command, now int64) (*remembered, *Error) {
 	if c.Seq > s.acked+sessionWindow {
 		return nil, fault(api.CodeSession, "sequence %d of session %q is more than %d above the acknowledged %d: send Grout-Acked",
 			c.Seq, s.name, sessionWindow, s.acked)
+	}
+	if c.Ordered && c.Seq > s.acked+1 && s.results[c.Seq-1] == nil {
+		return nil, fault(api.CodeOutOfOrder, "sequence %d of session %q is not applied yet, so sequence %d cannot be: nothing happened, send both again in their order",
+			c.Seq-1, s.name, c.Seq)
 	}
 	return nil, m.room()
 }

@@ -23,7 +23,7 @@ func newDesk(t *testing.T) *desk {
 func (d *desk) add(size int) uint64 {
 	d.t.Helper()
 	a := &answered{}
-	id, stopped := d.w.add(size, d.now.Add(time.Second), a.take)
+	id, stopped := d.w.add(1, waiter{size: size, deadline: d.now.Add(time.Second), reply: a.take})
 	if id == 0 || stopped != nil {
 		d.t.Fatalf("not taken: %v", stopped)
 	}
@@ -105,13 +105,13 @@ func TestLostCommands(t *testing.T) {
 			}
 			d := newDesk(t)
 			id := d.add(1)
-			d.w.assign(commandsOf(id), c.assigned)
+			d.w.assign(commandsOf(id), c.assigned, "")
 			d.w.tookOffice(c.noOp)
 			d.want(id, want)
 			d = newDesk(t)
 			id = d.add(1)
 			d.w.tookOffice(c.noOp)
-			d.w.assign(commandsOf(12345, id), consensus.Cursor{Term: c.assigned.Term, Index: c.assigned.Index - 1})
+			d.w.assign(commandsOf(12345, id), consensus.Cursor{Term: c.assigned.Term, Index: c.assigned.Index - 1}, "")
 			d.want(id, want)
 		})
 	}
@@ -123,14 +123,14 @@ func TestWaitersAreBounded(t *testing.T) {
 	d := newDesk(t)
 	big := d.add(maxWaiterBytes - 10)
 	d.add(10)
-	if id, _ := d.w.add(1, d.now, nil); id != 0 {
+	if id, _ := d.w.add(1, waiter{size: 1}); id != 0 {
 		t.Error("a byte too many was taken")
 	}
 	d.w.finish(big, Reply{})
 	for len(d.w.byID) < maxWaiters {
 		d.add(0)
 	}
-	if id, _ := d.w.add(0, d.now, nil); id != 0 {
+	if id, _ := d.w.add(1, waiter{}); id != 0 {
 		t.Error("a request too many was taken")
 	}
 }
@@ -145,7 +145,7 @@ func TestNobodyWaitsAfterClose(t *testing.T) {
 	d.w.close(fault(api.CodeNoLeader, "closed again"))
 	d.want(idle, api.CodeInternal)
 	d.want(sent, api.CodeUnknown)
-	if id, stopped := d.w.add(1, d.now, nil); id != 0 || stopped == nil || stopped.Text != "broken" {
+	if id, stopped := d.w.add(1, waiter{size: 1}); id != 0 || stopped == nil || stopped.Text != "broken" {
 		t.Errorf("after close a request got %d, %v", id, stopped)
 	}
 	if kept := d.w.keep(commandsOf(idle, sent)); len(kept) != 0 {

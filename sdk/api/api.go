@@ -31,8 +31,14 @@ const (
 	HeaderCaller = "Grout-Caller"
 	// HeaderMachineCode is the machine's own code with CodeRefused.
 	HeaderMachineCode = "Grout-Machine-Code"
-	// HeaderMode is "execute": answered when applied. Other modes are refused, until there are some.
+	// HeaderMode is "execute" (default: answered when applied) or "feed" (answered when appended). The reply
+	// to a command that was fed carries it too.
 	HeaderMode = "Grout-Mode"
+	// HeaderOrdered is "true" on a command that is to be applied only after the sequence before it.
+	HeaderOrdered = "Grout-Ordered"
+	// HeaderBatch is the number of commands in the body, and of results in the reply's: see ParseBatch
+	// and ParseResults for their encoding.
+	HeaderBatch = "Grout-Batch"
 	// HeaderMsgID is the header of NATS for deduplication.
 	HeaderMsgID = "Nats-Msg-Id"
 )
@@ -58,6 +64,9 @@ const (
 	CodeBadModule Code = "415"
 	// CodeSession: the session has expired or the sequence is behind its window.
 	CodeSession Code = "410"
+	// CodeOutOfOrder: a command under Grout-Ordered came before the one with the sequence before it;
+	// nothing happened.
+	CodeOutOfOrder Code = "425"
 	// CodeBusy: bounded queues are full; nothing happened, try again.
 	CodeBusy Code = "429"
 	// CodeNoLeader: the group has no leader that answers; nothing happened, try again.
