@@ -134,7 +134,7 @@ func (g *group) proposeHere() {
 	first, _, err := g.core.Propose(consensus.EntryCommand, payloads...)
 	switch {
 	case err == nil:
-		g.waiters.assign(g.waiting, first, g.hosts[g.self])
+		g.waiters.assign(g.waiting, first, g.hostOf(g.self))
 	case errors.Is(err, consensus.ErrBusy):
 		for _, c := range g.waiting {
 			g.waiters.finish(c.request, Reply{Err: busyFault(g.ref.Name)})

@@ -16,7 +16,9 @@ import (
 const maxHeaderValueBytes = 256
 
 const (
+	yes               = "true"
 	modeExecute       = "execute"
+	modeFeed          = "feed"
 	consistencyLinear = "linearizable"
 	consistencyStale  = "stale"
 	atLeastPrefix     = "at-least="
@@ -76,35 +78,68 @@ func (h *headers) parse(name, value string) (uint64, bool) {
 	return n, true
 }
 
-// parseCommand makes the host's request of a client's message.
-func parseCommand(group string, from natsgo.Header, payload []byte) (host.CommandRequest, *host.Error) {
-	request := host.CommandRequest{Group: group, Payload: payload}
-	if len(from) == 0 {
-		return request, nil
+// flag returns whether a header is there, with the only value that it can have.
+func (h *headers) flag(name string) bool {
+	value := h.text(name)
+	if value != "" && value != yes {
+		h.fail(name, "%q is not %q, the only value that it can have", value, yes)
 	}
+	return value == yes
+}
+
+// parseCommand makes the host's request of a client's message. The mode is that of the header, or
+// host.ModeForget when the client does not wait.
+func parseCommand(group string, from natsgo.Header, payload []byte, waits bool) (host.CommandRequest, *host.Error) {
+	request := host.CommandRequest{Group: group, Payload: payload}
+	var err *host.Error
+	if len(from) > 0 {
+		err = parseCommandHeaders(&request, from)
+	}
+	if !waits {
+		request.Mode = host.ModeForget
+	}
+	return request, err
+}
+
+func parseCommandHeaders(request *host.CommandRequest, from natsgo.Header) *host.Error {
 	h := headers{from: from}
 	request.Session, request.MsgID, request.Caller = h.text(api.HeaderSession), h.text(api.HeaderMsgID), h.text(api.HeaderCaller)
-	seq, hasSeq := h.number(api.HeaderSeq)
-	acked, hasAcked := h.number(api.HeaderAcked)
-	request.Seq, request.Acked = seq, acked
+	var hasSeq, hasAcked bool
+	request.Seq, hasSeq = h.number(api.HeaderSeq)
+	request.Acked, hasAcked = h.number(api.HeaderAcked)
+	request.Ordered = h.flag(api.HeaderOrdered)
 	switch mode := h.text(api.HeaderMode); mode {
 	case "", modeExecute:
+	case modeFeed:
+		request.Mode = host.ModeFeed
 	default:
-		h.fail(api.HeaderMode, "%q is not supported, leave it out or use %q", mode, modeExecute)
+		h.fail(api.HeaderMode, "%q is none of %q and %q", mode, modeExecute, modeFeed)
 	}
+	if count, isBatch := h.number(api.HeaderBatch); isBatch && h.err == nil {
+		var err error
+		if request.Batch, err = api.ParseBatch(request.Payload, count); err != nil {
+			h.fail(api.HeaderBatch, "%s", err)
+		}
+		request.Payload = nil
+	}
+	h.checkSession(request, hasSeq, hasAcked)
+	return h.err
+}
+
+// checkSession refuses headers of a session that do not go together.
+func (h *headers) checkSession(request *host.CommandRequest, hasSeq, hasAcked bool) {
 	switch {
 	case request.Session == "" && (hasSeq || hasAcked):
 		h.fail(api.HeaderSession, "is missing beside %s", api.HeaderSeq)
 	case request.Session != "" && !hasSeq:
 		h.fail(api.HeaderSeq, "is missing beside %s", api.HeaderSession)
-	case request.Session != "" && seq == 0:
+	case request.Session != "" && request.Seq == 0:
 		h.fail(api.HeaderSeq, "sequences start at 1")
 	case request.Session != "" && request.MsgID != "":
 		h.fail(api.HeaderMsgID, "excludes %s: use one or the other", api.HeaderSession)
-	case hasAcked && acked >= seq:
-		h.fail(api.HeaderAcked, "%d has to be below the sequence %d", acked, seq)
+	case hasAcked && request.Acked >= request.Seq:
+		h.fail(api.HeaderAcked, "%d has to be below the sequence %d", request.Acked, request.Seq)
 	}
-	return request, h.err
 }
 
 // parseQuery makes the host's request of a client's message.

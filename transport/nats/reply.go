@@ -68,10 +68,16 @@ func hostError(err error) *host.Error {
 	return &host.Error{Code: api.CodeInternal, Text: err.Error()}
 }
 
-// replyMsg maps the answer to a command or query to a message.
-func replyMsg(to string, r *host.Reply) *natsgo.Msg {
+// replyMsg maps the answer to a command or query to a message of at most limit bytes, if it is to a batch.
+func replyMsg(to string, r *host.Reply, limit int64) *natsgo.Msg {
 	var msg *natsgo.Msg
 	switch {
+	case r.Batch != nil:
+		msg = natsgo.NewMsg(to)
+		msg.Data = batchBody(r.Batch, int(limit)-batchHeaderBytes)
+	case r.Last > 0:
+		msg = natsgo.NewMsg(to)
+		msg.Header[api.HeaderMode] = []string{modeFeed}
 	case r.Err != nil:
 		msg = errorMsg(to, r.Err)
 	case r.Outcome.Kind == host.Refused:
@@ -96,12 +102,15 @@ func replyMsg(to string, r *host.Reply) *natsgo.Msg {
 // addPosition adds where the answer comes from. All values share one allocation: this runs for every
 // reply.
 func addPosition(msg *natsgo.Msg, r *host.Reply) {
-	values := make([]string, 0, 4)
+	values := make([]string, 0, 5)
 	set := func(name, value string) {
 		values = append(values, value)
 		msg.Header[name] = values[len(values)-1 : len(values) : len(values)]
 	}
-	if r.Err == nil || r.Index != 0 {
+	if n := max(len(r.Batch), int(r.Last)-int(r.Index)+1); r.Batch != nil || r.Last > r.Index {
+		set(api.HeaderBatch, strconv.Itoa(n))
+	}
+	if r.Batch == nil && (r.Err == nil || r.Index != 0) {
 		set(api.HeaderIndex, strconv.FormatUint(uint64(r.Index), 10))
 		set(api.HeaderTerm, strconv.FormatUint(uint64(r.Term), 10))
 	}
@@ -141,30 +150,34 @@ func (r *queuedReply) cost() int {
 	if r.finished != nil {
 		return replyBaseBytes + len(r.finished.Data)
 	}
-	return replyBaseBytes + len(r.reply.Outcome.Output) + len(r.reply.Outcome.Message)
+	size := replyBaseBytes + outcomeBytes(&r.reply)
+	for i := range r.reply.Batch {
+		size += replyBaseBytes + outcomeBytes(&r.reply.Batch[i])
+	}
+	return size
 }
 
+func outcomeBytes(r *host.Reply) int { return len(r.Outcome.Output) + len(r.Outcome.Message) }
+
 // message is what to publish.
-func (r *queuedReply) message() *natsgo.Msg {
+func (r *queuedReply) message(limit int64) *natsgo.Msg {
 	if r.finished != nil {
 		return r.finished
 	}
-	return replyMsg(r.to, &r.reply)
+	return replyMsg(r.to, &r.reply, limit)
 }
 
 // oversize replaces an answer that the server would not carry.
 func (r *queuedReply) oversize(limit int64) *natsgo.Msg {
-	bytes := len(r.reply.Outcome.Output)
-	if r.finished != nil {
-		bytes = len(r.finished.Data)
-	}
+	bytes := r.cost() - replyBaseBytes
 	text := fmt.Sprintf("the result of %d bytes is over the server's max_payload of %d", bytes, limit)
 	if r.reply.Index != 0 {
 		text += fmt.Sprintf("; it was made at index %d, and asking again will not help", r.reply.Index)
 	}
 	short := r.reply
 	short.Err, short.Outcome = &host.Error{Code: api.CodeTooLarge, Text: text}, host.Outcome{}
-	return replyMsg(r.to, &short)
+	short.Batch = nil
+	return replyMsg(r.to, &short, limit)
 }
 
 func newReplyQueue(conn *natsgo.Conn, log *slog.Logger, limit int) *replyQueue {
@@ -230,7 +243,7 @@ func (q *replyQueue) drain(spare []queuedReply) []queuedReply {
 }
 
 func (q *replyQueue) publish(r *queuedReply) {
-	err := q.conn.PublishMsg(r.message())
+	err := q.conn.PublishMsg(r.message(q.conn.MaxPayload()))
 	if errors.Is(err, natsgo.ErrMaxPayload) {
 		err = q.conn.PublishMsg(r.oversize(q.conn.MaxPayload()))
 	}

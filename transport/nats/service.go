@@ -221,17 +221,27 @@ type groupCounts struct {
 	Refused    atomic.Uint64
 	Trapped    atomic.Uint64
 	Failed     atomic.Uint64
+	Fed        atomic.Uint64
+	Forgotten  atomic.Uint64
 	Duplicates atomic.Uint64
 }
 
-// count counts one answer.
+// count counts one answer, or those of a batch, each for itself.
 func (c *groupCounts) count(r *host.Reply) {
+	for i := range r.Batch {
+		c.count(&r.Batch[i])
+	}
+	if r.Batch != nil {
+		return
+	}
 	if r.Duplicate {
 		c.Duplicates.Add(1)
 	}
 	switch {
 	case r.Err != nil:
 		c.Failed.Add(1)
+	case r.Last > 0:
+		c.Fed.Add(uint64(r.Last - r.Index + 1))
 	case r.Outcome.Kind == host.Refused:
 		c.Refused.Add(1)
 	case r.Outcome.Kind == host.Trapped:
@@ -244,7 +254,7 @@ func (c *groupCounts) count(r *host.Reply) {
 // data is the JSON of one endpoint's statistics.
 func (c *groupCounts) data() map[string]uint64 {
 	return map[string]uint64{"applied": c.Applied.Load(), "refused": c.Refused.Load(), "trapped": c.Trapped.Load(),
-		"failed": c.Failed.Load(), "duplicates": c.Duplicates.Load()}
+		"failed": c.Failed.Load(), "fed": c.Fed.Load(), "forgotten": c.Forgotten.Load(), "duplicates": c.Duplicates.Load()}
 }
 
 // serveGroup registers a group's service.
@@ -278,17 +288,27 @@ func (s *server) serveGroup(group string) (micro.Service, error) {
 }
 
 func (s *server) commandHandler(group string, counts *groupCounts) micro.HandlerFunc {
-	return requestHandler(s, group, counts, parseCommand, s.handler.Execute)
+	return func(r micro.Request) {
+		s.requests.Add(1)
+		to := r.Reply()
+		answer := func(reply host.Reply) {
+			if to == "" && reply.Err == nil {
+				counts.Forgotten.Add(1)
+				return
+			}
+			counts.count(&reply)
+			s.replies.push(queuedReply{to: to, reply: reply})
+		}
+		request, err := parseCommand(group, natsgo.Header(r.Headers()), r.Data(), to != "")
+		if err != nil {
+			answer(host.Reply{Err: err})
+			return
+		}
+		s.handler.Execute(request, answer)
+	}
 }
 
 func (s *server) queryHandler(group string, counts *groupCounts) micro.HandlerFunc {
-	return requestHandler(s, group, counts, parseQuery, s.handler.Query)
-}
-
-// requestHandler parses a request, hands it to the host, and queues whatever the answer is.
-func requestHandler[R any](s *server, group string, counts *groupCounts,
-	parse func(group string, headers natsgo.Header, data []byte) (R, *host.Error), take func(R, func(host.Reply)),
-) micro.HandlerFunc {
 	return func(r micro.Request) {
 		s.requests.Add(1)
 		to := r.Reply()
@@ -296,11 +316,11 @@ func requestHandler[R any](s *server, group string, counts *groupCounts,
 			counts.count(&reply)
 			s.replies.push(queuedReply{to: to, reply: reply})
 		}
-		request, err := parse(group, natsgo.Header(r.Headers()), r.Data())
+		request, err := parseQuery(group, natsgo.Header(r.Headers()), r.Data())
 		if err != nil {
 			answer(host.Reply{Err: err})
 			return
 		}
-		take(request, answer)
+		s.handler.Query(request, answer)
 	}
 }

@@ -121,6 +121,8 @@ func TestCommandHeaders(t *testing.T) {
 		{natsgo.Header{"Grout-Session": {"s"}, "Grout-Seq": {"3"}, "Grout-Acked": {"2"}, "Grout-Caller": {"me too"}},
 			host.CommandRequest{Session: "s", Seq: 3, Acked: 2, Caller: "me too"}},
 		{natsgo.Header{"Nats-Msg-Id": {"x"}, "Grout-Mode": {"execute"}, "Other": {"y"}}, host.CommandRequest{MsgID: "x"}},
+		{natsgo.Header{"Grout-Mode": {"feed"}, "Grout-Session": {"s"}, "Grout-Seq": {"3"}, "Grout-Ordered": {"true"}},
+			host.CommandRequest{Mode: host.ModeFeed, Session: "s", Seq: 3, Ordered: true}},
 	} {
 		if m := request(t, conn, "grout.v1.counter.cmd", c.header, "5"); errorOf(m) != "" {
 			t.Errorf("%v: %s", c.header, errorOf(m))
@@ -132,19 +134,22 @@ func TestCommandHeaders(t *testing.T) {
 		}
 	}
 	for want, header := range map[string]natsgo.Header{
-		"400 header Grout-Seq: is missing beside Grout-Session":                           {"Grout-Session": {"s"}},
-		"400 header Grout-Session: is missing beside Grout-Seq":                           {"Grout-Seq": {"1"}},
-		"400 header Grout-Seq: sequences start at 1":                                      {"Grout-Session": {"s"}, "Grout-Seq": {"0"}},
-		`400 header Grout-Seq: "x" is not a decimal number below 2^64`:                    {"Grout-Session": {"s"}, "Grout-Seq": {"x"}},
-		`400 header Grout-Seq: "-1" is not a decimal number below 2^64`:                   {"Grout-Session": {"s"}, "Grout-Seq": {"-1"}},
-		"400 header Grout-Acked: 3 has to be below the sequence 3":                        {"Grout-Session": {"s"}, "Grout-Seq": {"3"}, "Grout-Acked": {"3"}},
-		"400 header Nats-Msg-Id: excludes Grout-Session: use one or the other":            {"Grout-Session": {"s"}, "Grout-Seq": {"3"}, "Nats-Msg-Id": {"m"}},
-		`400 header Grout-Mode: "feed" is not supported, leave it out or use "execute"`:   {"Grout-Mode": {"feed"}},
-		"400 header Grout-Caller: has 257 bytes, 1 to 256 are allowed":                    {"Grout-Caller": {strings.Repeat("x", 257)}},
-		"400 header Grout-Caller: byte 1 is not printable ASCII":                          {"Grout-Caller": {"jörg"}},
-		"400 header Grout-Session: given 2 times, at most once is allowed":                {"Grout-Session": {"s", "t"}, "Grout-Seq": {"1"}},
-		"400 header Grout-Session: has 0 bytes, 1 to 256 are allowed":                     {"Grout-Session": {""}, "Grout-Seq": {"1"}},
-		`400 header Grout-Seq: "18446744073709551616" is not a decimal number below 2^64`: {"Grout-Session": {"s"}, "Grout-Seq": {"18446744073709551616"}},
+		"400 header Grout-Seq: is missing beside Grout-Session":                                    {"Grout-Session": {"s"}},
+		"400 header Grout-Session: is missing beside Grout-Seq":                                    {"Grout-Seq": {"1"}},
+		"400 header Grout-Seq: sequences start at 1":                                               {"Grout-Session": {"s"}, "Grout-Seq": {"0"}},
+		`400 header Grout-Seq: "x" is not a decimal number below 2^64`:                             {"Grout-Session": {"s"}, "Grout-Seq": {"x"}},
+		`400 header Grout-Seq: "-1" is not a decimal number below 2^64`:                            {"Grout-Session": {"s"}, "Grout-Seq": {"-1"}},
+		"400 header Grout-Acked: 3 has to be below the sequence 3":                                 {"Grout-Session": {"s"}, "Grout-Seq": {"3"}, "Grout-Acked": {"3"}},
+		"400 header Nats-Msg-Id: excludes Grout-Session: use one or the other":                     {"Grout-Session": {"s"}, "Grout-Seq": {"3"}, "Nats-Msg-Id": {"m"}},
+		`400 header Grout-Mode: "lead" is none of "execute" and "feed"`:                            {"Grout-Mode": {"lead"}},
+		`400 header Grout-Ordered: "yes" is not "true", the only value that it can have`:           {"Grout-Ordered": {"yes"}},
+		"400 header Grout-Batch: bad batch: 0 records, 1 to 1024 are possible":                     {"Grout-Batch": {"0"}},
+		"400 header Grout-Batch: bad batch: the length of record 1 of 1 is missing at byte 0 of 1": {"Grout-Batch": {"1"}},
+		"400 header Grout-Caller: has 257 bytes, 1 to 256 are allowed":                             {"Grout-Caller": {strings.Repeat("x", 257)}},
+		"400 header Grout-Caller: byte 1 is not printable ASCII":                                   {"Grout-Caller": {"jörg"}},
+		"400 header Grout-Session: given 2 times, at most once is allowed":                         {"Grout-Session": {"s", "t"}, "Grout-Seq": {"1"}},
+		"400 header Grout-Session: has 0 bytes, 1 to 256 are allowed":                              {"Grout-Session": {""}, "Grout-Seq": {"1"}},
+		`400 header Grout-Seq: "18446744073709551616" is not a decimal number below 2^64`:          {"Grout-Session": {"s"}, "Grout-Seq": {"18446744073709551616"}},
 	} {
 		if got := errorOf(request(t, conn, "grout.v1.counter.cmd", header, "5")); got != want {
 			t.Errorf("%v:\ngot  %s\nwant %s", header, got, want)
@@ -194,7 +199,7 @@ func TestFireAndForget(t *testing.T) {
 	}
 	select {
 	case r := <-got:
-		if string(r.Payload) != "5" {
+		if string(r.Payload) != "5" || r.Mode != host.ModeForget {
 			t.Errorf("got %+v", r)
 		}
 	case <-time.After(patience):
@@ -287,10 +292,10 @@ func TestMicroServices(t *testing.T) {
 	if err := json.Unmarshal(request(t, conn, "$SRV.STATS.grout-counter", nil, "").Data, &stats); err != nil {
 		t.Fatal(err)
 	}
-	if got := string(stats.Endpoints[0].Data); stats.Endpoints[0].NumRequests != 3 || got != `{"applied":1,"duplicates":1,"failed":1,"refused":1,"trapped":0}` {
+	if got := string(stats.Endpoints[0].Data); stats.Endpoints[0].NumRequests != 3 || got != `{"applied":1,"duplicates":1,"failed":1,"fed":0,"forgotten":0,"refused":1,"trapped":0}` {
 		t.Errorf("stats: %d requests, %s", stats.Endpoints[0].NumRequests, got)
 	}
-	if got := string(stats.Endpoints[1].Data); got != `{"applied":0,"duplicates":0,"failed":0,"refused":0,"trapped":0}` {
+	if got := string(stats.Endpoints[1].Data); got != `{"applied":0,"duplicates":0,"failed":0,"fed":0,"forgotten":0,"refused":0,"trapped":0}` {
 		t.Errorf("stats of the queries: %s", got)
 	}
 	if err := json.Unmarshal(request(t, conn, "$SRV.INFO.grout-ctl", nil, "").Data, &info); err != nil || len(info.Endpoints) != 16 {
@@ -417,7 +422,7 @@ func FuzzHeaders(f *testing.F) {
 				h[name] = []string{value}
 			}
 		}
-		r, err := parseCommand("g", h, nil)
+		r, err := parseCommand("g", h, nil, true)
 		if err == nil && ((r.Session == "") != (r.Seq == 0) || r.Session != "" && (r.MsgID != "" || r.Acked >= r.Seq)) {
 			t.Fatalf("%+v was made of %q", r, h)
 		}
