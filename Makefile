@@ -50,9 +50,10 @@ profile:
 chaos:
 	go test -count 1 -timeout 0 -v -run TestKills ./cmd/grout/internal/chaos -chaos $(TIME)
 
-# Random faults against the consensus core, SEEDS of them.
+# The simulators: SEEDS runs of a whole group under faults, and a fifth as many of the core alone.
 sim:
-	go test -count 1 -timeout 0 -run TestRandomFaults ./consensus -seeds $(SEEDS)
+	go test -count 1 -timeout 0 -v -run 'TestSimulation$$' ./host -seeds $(SEEDS)
+	go test -count 1 -timeout 0 -run TestRandomFaults ./consensus -seeds $$(($(SEEDS) / 5))
 
 # Every fuzz test for TIME.
 fuzz:

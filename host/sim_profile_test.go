@@ -1,0 +1,121 @@
+package host
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"github.com/groutlabs/grout/consensus"
+)
+
+// simProfile is what kind of run a seed makes: how large, how fast, and which faults come. Every seed
+// leaves some faults out, since some mistakes show only while others do not interfere.
+type simProfile struct {
+	steps, members int
+	timing         Timing
+	// netDelay and diskDelay are typical delays in nanoseconds, applyDelay that of the applier.
+	netDelay, diskDelay, applyDelay int64
+	// faultEvery is the mean time between two faults.
+	faultEvery int64
+	// weights are how often each fault comes, by simFault.
+	weights [faultKinds]int
+	total   int
+	// loss, double and late are the links' faults in percent.
+	loss, double, late int
+	sessions, plain    int
+	// think is the mean pause of a client between two requests.
+	think int64
+	// demote and reluctance go into the core's configuration.
+	demote     int
+	reluctance []int
+	porcupine  bool
+	// durable is set when the members' logs are in production's store, on simulated files.
+	durable bool
+}
+
+// simFault is a kind of fault.
+type simFault int
+
+// The faults.
+const (
+	faultKill simFault = iota
+	faultPower
+	faultBlackout
+	faultPause
+	faultClockJump
+	faultClockRate
+	faultOneWay
+	faultPair
+	faultSplit
+	faultIsolate
+	faultFlap
+	faultNoise
+	faultSlowDisk
+	faultSyncFails
+	faultFull
+	faultFlipLog
+	faultFlipChunk
+	faultLostDisk
+	faultMembers
+	faultTransfer
+	faultSlowApply
+	faultPublish
+	faultKinds
+)
+
+var faultNames = [faultKinds]string{
+	"kill", "power", "blackout", "pause", "clock-jump", "clock-rate", "one-way", "pair", "split", "isolate",
+	"flap", "noise", "slow-disk", "sync-fails", "full-disk", "flip-log", "flip-chunk", "lost-disk", "members",
+	"transfer", "slow-apply", "publish-fails",
+}
+
+// String names the fault.
+func (f simFault) String() string { return faultNames[f] }
+
+func newSimProfile(rng *rand.Rand, steps int) simProfile {
+	p := simProfile{
+		steps: steps, members: []int{3, 3, 3, 3, 5, 5, 4, 2, 1, 3}[rng.IntN(10)],
+		timing: Timing{
+			Tick: time.Duration(simTick), ElectionTicks: 5 + rng.IntN(7), HeartbeatTicks: 1 + rng.IntN(2),
+			RequestTimeout: time.Duration(simTick) * time.Duration(20+rng.IntN(60)), SnapshotBytes: 600 + rng.IntN(3000),
+			RetainEntries: consensus.Index(1 + rng.IntN(12)), MaxMessageBytes: 200 << rng.IntN(5),
+		},
+		netDelay: simTick / int64(2+rng.IntN(40)), diskDelay: simTick / int64(2+rng.IntN(60)),
+		applyDelay: simTick / int64(5+rng.IntN(200)), faultEvery: simTick * int64(4+rng.IntN(24)),
+		sessions: 2 + rng.IntN(3), plain: 1 + rng.IntN(2), think: simTick * int64(1+rng.IntN(5)), porcupine: rng.IntN(8) == 0,
+	}
+	if rng.IntN(3) > 0 {
+		p.loss = rng.IntN(8)
+	}
+	if rng.IntN(3) > 0 {
+		p.double = rng.IntN(6)
+	}
+	if rng.IntN(3) > 0 {
+		p.late = rng.IntN(10)
+	}
+	for f := range p.weights {
+		if rng.IntN(5) < 2 {
+			p.weights[f] = 1 + rng.IntN(4)
+			p.total += p.weights[f]
+		}
+	}
+	return p
+}
+
+// pick chooses the next fault; false when this seed has none.
+func (p *simProfile) pick(rng *rand.Rand) (simFault, bool) {
+	if p.total == 0 {
+		return 0, false
+	}
+	n := rng.IntN(p.total)
+	for f, weight := range p.weights {
+		if n < weight {
+			return simFault(f), true
+		}
+		n -= weight
+	}
+	panic("weights do not add up")
+}
+
+// calmTicks bounds how long it takes until all is well after the last fault: an election that fails a few
+// times, a catch-up, and a change of members on top.
+func (p *simProfile) calmTicks() int64 { return int64(60 * p.timing.ElectionTicks) }

@@ -1,0 +1,6 @@
+//go:build race
+
+package host
+
+// raceDetector is set under the race detector, which makes a simulation twenty times slower.
+const raceDetector = true
