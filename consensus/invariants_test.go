@@ -10,8 +10,9 @@ import (
 type promises struct {
 	// votes holds whom a member supported in a term (R2).
 	votes map[memberTerm]MemberID
-	// chosen holds the term of every committed entry, from index 1 on.
-	chosen []Term
+	// chosen holds the term of every committed entry, from index 1 on, and chosenIn the term of the leader
+	// that committed it: only leaders of later terms have to hold it.
+	chosen, chosenIn []Term
 	// outside is set when a script made up messages: they may speak for a leader that does not run here.
 	outside bool
 }
@@ -103,7 +104,8 @@ func (c *cluster) checkLeader(n *node) {
 	}
 	for i, chosen := range c.chosen {
 		at := Index(i + 1)
-		if got, held := n.core.log.term(at); at > n.core.log.base.Index && (!held || got != chosen) {
+		got, held := n.core.log.term(at)
+		if c.chosenIn[i] < term && at > n.core.log.base.Index && (!held || got != chosen) {
 			c.fail("member %d leads term %d without the committed entry %d/%d", n.id, term, chosen, at)
 			return
 		}
@@ -136,7 +138,7 @@ func (c *cluster) checkCommit(n *node) {
 		}
 		for at := c.committed() + 1; at <= commit; at++ {
 			term, _ := n.core.log.term(at)
-			c.chosen = append(c.chosen, term)
+			c.chosen, c.chosenIn = append(c.chosen, term), append(c.chosenIn, n.core.hard.Term)
 		}
 		if !c.outside {
 			c.checkMajority(n, Cursor{Term: c.chosen[commit-1], Index: commit})
