@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-var eventsFlag = flag.Int("events", 200_000, "how many events TestExplore tries in each scope")
+var eventsFlag = flag.Int("events", 60_000, "how many events TestExplore tries in each scope")
 
 // scope is a world small enough to be searched whole: so many members, and so many of each event.
 type scope struct {
@@ -44,6 +44,9 @@ var scopes = []scope{
 	{name: "snapshots", members: 3, exchanges: true, budget: budget{timeouts: 2, proposals: 1, heartbeats: 2, snapshots: 2}},
 	{name: "membership", members: 3, spare: 1, exchanges: true, budget: budget{timeouts: 2, changes: 2}},
 	{name: "membership and crashes", members: 2, spare: 1, exchanges: true, budget: budget{timeouts: 2, changes: 2, crashes: 1}},
+	{name: "membership and snapshots", members: 2, spare: 1, exchanges: true, budget: budget{timeouts: 1, changes: 2, snapshots: 1, heartbeats: 2}},
+	{name: "rewritten entries", members: 3, exchanges: true, slowDisk: true, budget: budget{timeouts: 3}},
+	{name: "a single voter", members: 1, spare: 1, slowDisk: true, budget: budget{timeouts: 2, proposals: 2, crashes: 2, changes: 2, reads: 1}},
 	{name: "transfer", members: 3, exchanges: true, budget: budget{timeouts: 1, proposals: 1, transfers: 2, crashes: 1}},
 }
 
