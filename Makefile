@@ -6,8 +6,9 @@ COMPARE     := consensus/durable/compare
 VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 TIME        ?= 60s
 SEEDS       ?= 100000
+EVENTS      ?= 5000000
 
-.PHONY: run test check build install bench bench-log profile chaos sim fuzz clean fmt
+.PHONY: run test check build install bench bench-log profile chaos sim explore fuzz clean fmt
 
 # The demonstration: three hosts, a killed leader, the right answer. INPUT=file for another text.
 run:
@@ -54,6 +55,10 @@ chaos:
 sim:
 	go test -count 1 -timeout 0 -v -run 'TestSimulation$$' ./host -seeds $(SEEDS)
 	go test -count 1 -timeout 0 -run TestRandomFaults ./consensus -seeds $$(($(SEEDS) / 5))
+
+# Small worlds of the consensus core searched whole: EVENTS tried in each.
+explore:
+	go test -count 1 -timeout 0 -v -run TestExplore ./consensus -events $(EVENTS)
 
 # Every fuzz test for TIME.
 fuzz:
