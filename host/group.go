@@ -285,7 +285,8 @@ func (g *group) send(messages []consensus.Envelope) {
 	}
 	out := make([]Addressed, 0, len(messages))
 	for _, m := range messages {
-		if host := g.hostOf(m.To); host != "" && g.maySend(m.Message) {
+		m.Message = g.withhold(m.Message)
+		if host := g.hostOf(m.To); host != "" && !g.standsStill(m.Message) {
 			out = append(out, Addressed{Host: host, Envelope: m})
 		}
 	}

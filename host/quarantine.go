@@ -268,12 +268,18 @@ func (n *memberNote) quarantine() *quarantine {
 	return &quarantine{anchor: n.Anchor, own: n.Own, target: n.Anchor, agreed: n.Agreed}
 }
 
-// maySend reports whether a message may leave.
-func (g *group) maySend(m consensus.Message) bool {
-	if offer, ok := m.(*consensus.StateSyncOffer); ok && !g.mayOffer(offer.Snapshot.Anchor) {
-		return false
+// withhold returns what leaves in place of a message. An offer that may not be made yet becomes a
+// heartbeat: to a member that lags, the offers are the leader's only sign of life, and without one it
+// would stand for election for ever.
+func (g *group) withhold(m consensus.Message) consensus.Message {
+	offer, ok := m.(*consensus.StateSyncOffer)
+	if !ok || g.mayOffer(offer.Snapshot.Anchor) {
+		return m
 	}
-	return !g.standsStill(m)
+	return &consensus.AppendEntries{
+		Term: offer.Term, Leader: offer.Leader, PrevLogPosition: offer.Snapshot.Anchor,
+		LeaderCommit: offer.LeaderCommit, Round: offer.Round,
+	}
 }
 
 // standsStill reports whether a message is not to pass, in or out, because the member is quarantined.

@@ -272,6 +272,7 @@ type simLogContent struct {
 	// before is the position before the first entry, as far as it is known.
 	before  consensus.Cursor
 	entries []consensus.LogEntry
+	records map[string][]byte
 	// damaged is set when the log cannot be read any more.
 	damaged bool
 }

@@ -2,7 +2,7 @@ package host
 
 import (
 	"errors"
-	"fmt"
+	"maps"
 	"syscall"
 
 	"github.com/groutlabs/grout/consensus"
@@ -24,7 +24,14 @@ type simWrite struct {
 	write   *consensus.Write
 	save    *consensus.SnapshotMeta
 	compact consensus.Index
+	record  *simRecord
 	done    func(error)
+}
+
+// simRecord is a host's record.
+type simRecord struct {
+	key   string
+	value []byte
 }
 
 var errDamaged = errors.New("simulated: the log is damaged")
@@ -56,8 +63,16 @@ func (l *simLog) begin() {
 
 // synced is the end of a sync. Those who wait hear of it when their process runs.
 func (l *simLog) synced() {
-	ops := l.flight
-	l.flight = nil
+	if len(l.flight) > 0 {
+		ops := l.flight
+		l.flight = nil
+		l.end(ops)
+	}
+	l.begin()
+}
+
+// end makes changes durable, and tells those who wait.
+func (l *simLog) end(ops []simWrite) {
 	if err := l.store(ops); err != nil && l.failed == nil {
 		l.failed = err
 	}
@@ -69,7 +84,28 @@ func (l *simLog) synced() {
 			}
 		}
 	})
-	l.begin()
+}
+
+// wait makes one more change durable, after all that came before it, while its caller waits: background
+// work, or the loop.
+func (l *simLog) wait(op simWrite) error {
+	if l.life.dead {
+		return errDead
+	}
+	if task := l.disk.w.current; task != nil {
+		result := errDead
+		op.done = func(err error) {
+			result = err
+			task.goOn()
+		}
+		l.add(op)
+		task.wait()
+		return result
+	}
+	ops := append(append(l.flight, l.queue...), op)
+	l.flight, l.queue = nil, nil
+	l.end(ops)
+	return l.failed
 }
 
 // store makes the changes durable, or some of them when the device fails.
@@ -113,6 +149,13 @@ func (op *simWrite) apply(to *simLogContent) error {
 		return to.write(op.write)
 	case op.save != nil:
 		return to.save(*op.save)
+	case op.record != nil:
+		to.records = maps.Clone(to.records)
+		if to.records == nil {
+			to.records = map[string][]byte{}
+		}
+		to.records[op.record.key] = op.record.value
+		return nil
 	}
 	return to.compact(op.compact)
 }
@@ -144,25 +187,20 @@ func (l *simLog) Load() (consensus.Restored, error) {
 	return l.disk.log.restored(), nil
 }
 
-// SaveSnapshot implements Log. Only background work calls it.
+// SaveSnapshot implements Log.
 func (l *simLog) SaveSnapshot(meta consensus.SnapshotMeta) error {
-	task := l.disk.w.current
-	if task == nil {
-		return fmt.Errorf("%s saves a snapshot on its loop", l.life.node.name)
-	}
-	if l.life.dead {
-		return errDead
-	}
-	result := errDead
-	l.add(simWrite{save: &meta, done: func(err error) {
-		result = err
-		task.goOn()
-	}})
-	task.wait()
-	if result == nil {
+	err := l.wait(simWrite{save: &meta})
+	if err == nil {
 		l.disk.w.truth.saved(l.life, meta)
 	}
-	return result
+	return err
+}
+
+// Meta and SetMeta make a log its host's Records.
+func (l *simLog) Meta(key string) ([]byte, error) { return l.disk.log.records[key], nil }
+
+func (l *simLog) SetMeta(key string, value []byte) error {
+	return l.wait(simWrite{record: &simRecord{key, value}})
 }
 
 // Compact implements Log.

@@ -73,7 +73,7 @@ func (n *simNode) boot() {
 	l.log = &simLog{life: l, disk: n.disk}
 	config := groupConfig{
 		ref: GroupRef{Name: "sim", ID: simGroup}, self: n.id, hosts: w.operator.names(), module: Digest{1},
-		initial: w.truth.initial, machine: l.machine, log: l.log, chunks: chunks, transport: l, clock: l,
+		initial: w.truth.initial, machine: l.machine, log: l.log, records: l.log, chunks: chunks, transport: l, clock: l,
 		timing: w.profile.timing, seed: w.rng.Uint64(), logger: simLogger(n.name), commandLimit: MaxCommandBytes,
 		background: l.background, fetchers: 1, stopped: func(err error) { l.stop(err) },
 	}
@@ -217,7 +217,8 @@ func (l *simLife) apply() {
 	for i := range todo {
 		rest := todo[i+1:]
 		if n := len(todo[i].entries); n > limit {
-			left := work{entries: todo[i].entries[limit:], queries: todo[i].queries}
+			left := todo[i]
+			left.restore, left.entries = nil, left.entries[limit:]
 			todo[i].entries, todo[i].queries = todo[i].entries[:limit], nil
 			rest = append([]work{left}, rest...)
 		}

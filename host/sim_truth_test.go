@@ -94,6 +94,9 @@ func (t *simTruth) check(l *simLife) {
 	if term < l.seen.term {
 		t.w.fail("%s falls from term %d to %d", l.node.name, l.seen.term, term)
 	}
+	if l.g.quarantine != nil {
+		t.w.fail("%s is quarantined, and no state was ever wrong: %s", l.node.name, l.g.quarantine)
+	}
 	t.checkCommit(l)
 	if core.Role() == consensus.Leader && (l.seen.role != consensus.Leader || l.seen.term != term) {
 		t.checkLeader(l, term)
