@@ -7,6 +7,8 @@ VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo 
 TIME        ?= 60s
 SEEDS       ?= 100000
 EVENTS      ?= 5000000
+SEED        ?= 0
+NETWORK     ?= auto
 
 .PHONY: run test check build install bench bench-log profile chaos sim explore fuzz clean fmt
 
@@ -47,9 +49,10 @@ profile:
 	mkdir -p profiles
 	go run ./cmd/grout/internal/bench -cpuprofile profiles/cpu.out -memprofile profiles/heap.out
 
-# Hosts killed under load for TIME, every answer checked.
+# Hosts under all kinds of faults for TIME, every answer checked; SEED=n repeats a schedule, NETWORK=proxy
+# does without namespaces.
 chaos:
-	go test -count 1 -timeout 0 -v -run TestKills ./cmd/grout/internal/chaos -chaos $(TIME)
+	go test -count 1 -timeout 0 -v -run TestStorm ./cmd/grout/internal/chaos -chaos $(TIME) -seed $(SEED) -network $(NETWORK)
 
 # The simulators: SEEDS runs of a whole group under faults, and a fifth as many of the core alone.
 sim:

@@ -10,44 +10,36 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 )
 
 // Hosts are `grout serve` processes, one for each name, so that killing one is what it is anywhere.
 type Hosts struct {
-	// Binary is the CLI, Dir holds a data folder for each host, URL is the NATS server's.
+	// Binary is the CLI, Dir holds a data folder and a log for each host, URL is the NATS server's.
 	Binary, Dir, URL string
 	Names            []string
 	mu               sync.Mutex
-	running          map[string]*process
+	running          map[string]*Process
 }
 
-// process is one run of a host.
-type process struct {
-	command *exec.Cmd
-	output  lockedBuffer
-	// ended is closed when the process has ended.
-	ended chan struct{}
+// ServeCommand is the command line of a host.
+func ServeCommand(binary, name string, peers []string, data, url string) *exec.Cmd {
+	return exec.Command(binary, "serve", "--name", name, "--peers", strings.Join(peers, ","),
+		"--data", data, "--nats-url", url, "--log-level", "warn")
 }
 
 // Start runs a host and returns at once: it is ready when the cluster answers.
 func (h *Hosts) Start(name string) error {
-	p := &process{ended: make(chan struct{})}
-	p.command = exec.Command(h.Binary, "serve", "--name", name, "--peers", strings.Join(h.Names, ","),
-		"--data", filepath.Join(h.Dir, name), "--nats-url", h.URL, "--log-level", "warn")
-	p.command.Stdout, p.command.Stderr = &p.output, &p.output
-	if err := p.command.Start(); err != nil {
-		return fmt.Errorf("starting host %s: %w", name, err)
+	p, err := Start(Launch{
+		Name: "host " + name, Log: filepath.Join(h.Dir, name+".log"),
+		Command: ServeCommand(h.Binary, name, h.Names, filepath.Join(h.Dir, name), h.URL),
+	})
+	if err != nil {
+		return err
 	}
-	go func() {
-		defer close(p.ended)
-		// How it ended is in the process state: a kill is what we want here.
-		_ = p.command.Wait()
-	}()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.running == nil {
-		h.running = map[string]*process{}
+		h.running = map[string]*Process{}
 	}
 	h.running[name] = p
 	return nil
@@ -62,11 +54,7 @@ func (h *Hosts) Kill(name string) error {
 	if p == nil {
 		return fmt.Errorf("host %q does not run", name)
 	}
-	if err := p.command.Process.Kill(); err != nil {
-		return fmt.Errorf("killing host %s: %w", name, err)
-	}
-	<-p.ended
-	return nil
+	return p.Kill()
 }
 
 // Stop ends every host in an orderly way. One that had ended by itself is an error.
@@ -74,17 +62,8 @@ func (h *Hosts) Stop() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	var errs []error
-	for name, p := range h.running {
-		select {
-		case <-p.ended:
-			errs = append(errs, fmt.Errorf("host %s had ended by itself: %s", name, p.output.String()))
-			continue
-		default:
-		}
-		if err := p.command.Process.Signal(syscall.SIGTERM); err != nil {
-			errs = append(errs, fmt.Errorf("stopping host %s: %w", name, err))
-		}
-		<-p.ended
+	for _, p := range h.running {
+		errs = append(errs, p.Stop())
 	}
 	return errors.Join(errs...)
 }
@@ -99,30 +78,6 @@ func (h *Hosts) CLI(ctx context.Context, args ...string) (string, error) {
 		return "", fmt.Errorf("grout %s: %w: %s", strings.Join(args, " "), err, strings.TrimSpace(stderr.String()))
 	}
 	return string(out), nil
-}
-
-// lockedBuffer keeps the end of what a process prints.
-type lockedBuffer struct {
-	mu   sync.Mutex
-	data []byte
-}
-
-const keptOutput = 64 << 10
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.data = append(b.data, p...)
-	if n := len(b.data) - keptOutput; n > 0 {
-		b.data = b.data[n:]
-	}
-	return len(p), nil
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return string(b.data)
 }
 
 // Build compiles a command of this module, or of one that it depends on, into dir.
