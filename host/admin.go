@@ -6,11 +6,14 @@ import (
 	"github.com/groutlabs/grout/sdk/api"
 )
 
-// Requests is what clients may ask of a host's groups. Neither method blocks: reply is called
-// exactly once, from a goroutine of the host, and must not block either.
+// Requests is what clients may ask of a host's groups. No method blocks: reply is called exactly once,
+// from a goroutine of the host, and must not block either.
 type Requests interface {
 	Execute(request CommandRequest, reply func(Reply))
 	Query(request QueryRequest, reply func(Reply))
+	// Await answers with nil when what it waits for has come about, and else with ErrTimeout, ErrLost,
+	// ErrForgotten, ErrStopped, ErrBusy or an *Error.
+	Await(request AwaitRequest, reply func(MemberStatus, error))
 }
 
 // Admin is what an operator may ask of a host. Errors are *Error.

@@ -33,8 +33,12 @@ type applier struct {
 	epoch   atomic.Uint64
 	backlog atomic.Int64
 	// asked counts the queries that were queued and not yet run or dropped.
-	asked   atomic.Int64
+	asked atomic.Int64
+	// applied is the index of the last applied entry. terms are stored before it and so never behind it;
+	// office is the last of them.
 	applied atomic.Uint64
+	terms   atomic.Pointer[termHistory]
+	office  consensus.Cursor
 	// held are queries that wait for an index. They leave when it is applied, or when they are late.
 	held    []pendingQuery
 	holding atomic.Int64
@@ -48,7 +52,8 @@ type applier struct {
 type applierEvents interface {
 	answered(request uint64, reply Reply)
 	emitted(events []Emitted)
-	tookOffice(noOp consensus.Cursor)
+	// moved is called when something was applied, with the terms up to there.
+	moved(terms termHistory)
 	marked(image replicaImage)
 	failed(error)
 }
@@ -58,8 +63,18 @@ func newApplier(self consensus.MemberID, replica *replica, events applierEvents,
 		self: self, replica: replica, events: events, now: now, wake: make(chan struct{}, 1),
 		quit: make(chan struct{}), done: make(chan struct{}),
 	}
-	a.applied.Store(uint64(replica.applied.Index))
+	a.reached(replica.applied.Index)
 	return a
+}
+
+// reached tells everyone that the replica has applied up to index.
+func (a *applier) reached(index consensus.Index) {
+	terms := a.replica.terms
+	if office := terms.office(); office != a.office || a.terms.Load() == nil {
+		a.office = office
+		a.terms.Store(&terms)
+	}
+	a.applied.Store(uint64(index))
 }
 
 // add queues work and returns. The entries' memory is that of the log, which is bounded.
@@ -174,7 +189,9 @@ func (a *applier) do(w *work) error {
 		if err := a.replica.restore(*w.restore); err != nil {
 			return err
 		}
-		a.applied.Store(uint64(w.restore.anchor.Index))
+		terms := a.replica.terms // an equal office says nothing about what came before it
+		a.terms.Store(&terms)
+		a.reached(w.restore.anchor.Index)
 	}
 	for i, e := range w.entries {
 		if a.stopping() {
@@ -193,6 +210,9 @@ func (a *applier) do(w *work) error {
 	}
 	a.held = append(a.held, w.queries...)
 	a.runHeld()
+	if w.restore != nil || len(w.entries) > 0 {
+		a.events.moved(a.replica.terms)
+	}
 	return nil
 }
 
@@ -202,12 +222,10 @@ func (a *applier) applyOne(e consensus.LogEntry, epoch uint64) error {
 		return err
 	}
 	a.backlog.Add(-int64(len(e.Payload)))
-	a.applied.Store(uint64(e.Index))
+	a.reached(e.Index)
 	switch {
 	case done.origin == a.self:
 		a.events.answered(done.request, done.reply)
-	case e.Kind == consensus.EntryNoOp:
-		a.events.tookOffice(e.Position())
 	case e.Kind == consensus.EntrySnapshotMarker:
 		image, err := a.replica.image()
 		if err != nil {

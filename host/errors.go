@@ -20,6 +20,16 @@ var (
 	// ErrStorage means that something which has to be kept could not be stored. The host must end: what
 	// it stored before is as it was, and nothing is tried again before the next start.
 	ErrStorage = errors.New("host: storing failed")
+	// ErrStopped ends a wait for a member that has stopped, was removed, or whose host is closed.
+	ErrStopped = errors.New("host: the member has stopped")
+	// ErrLost means that the entry of a cursor was lost with its leader: it was never applied, and never will be.
+	ErrLost = errors.New("host: the entry was lost with its leader")
+	// ErrForgotten means that the group does not remember which term's entry a cursor's index holds.
+	ErrForgotten = errors.New("host: the entry is too old to tell")
+	// ErrTimeout ends a wait at its own deadline.
+	ErrTimeout = errors.New("host: not reached in time")
+	// ErrBusy refuses a wait when there are too many.
+	ErrBusy = errors.New("host: too much under way")
 	// ErrClosed refuses what a closed host cannot do any more.
 	ErrClosed = errors.New("host: closed")
 )

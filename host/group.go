@@ -60,6 +60,7 @@ type group struct {
 	core    *consensus.Core
 	inbox   *inbox
 	waiters *waiters
+	watch   *watch
 	applier *applier
 	events  *publisher
 
@@ -137,7 +138,7 @@ func newGroup(cfg groupConfig) (*group, error) {
 	numbers := rand.New(rand.NewPCG(cfg.seed, uint64(cfg.ref.ID)))
 	g := &group{
 		groupConfig: cfg, core: core, inbox: newInbox(), waiters: newWaiters(numbers.Uint64()),
-		reads: map[uint64][]pendingQuery{}, forwards: newForwards(numbers.Uint64()), quit: make(chan struct{}),
+		reads: map[uint64][]pendingQuery{}, forwards: newForwards(numbers.Uint64()), watch: newWatch(), quit: make(chan struct{}),
 		heard: map[consensus.MemberID]int{},
 	}
 	g.names.Store(&cfg.hosts)
@@ -150,6 +151,7 @@ func newGroup(cfg groupConfig) (*group, error) {
 		g.isolateSelf(note.quarantine())
 	}
 	g.publishStatus("")
+	g.observe()
 	stop, err := cfg.transport.Receive(cfg.ref, g.inbox.message)
 	if err != nil {
 		return nil, fmt.Errorf("host: receiving for group %s: %w", cfg.ref.Name, err)
@@ -209,6 +211,7 @@ func (g *group) turn() error {
 	if s := g.status.Load(); s.Leader != g.leaderID() || s.Role != g.core.Role() {
 		g.publishStatus("")
 	}
+	g.observe()
 	if g.core.HasReady() {
 		g.inbox.ring() // what was proposed last does not wait for a tick
 	}
@@ -335,6 +338,7 @@ func (g *group) tick() {
 	}
 	now := g.clock.Now()
 	g.waiters.expire(now)
+	g.watch.expire(now, g.memberStatus)
 	g.forwards.expire(now)
 	g.dropLate(now)
 	if g.applier.holding.Load() > 0 {
@@ -358,6 +362,7 @@ func (g *group) fail(err error) {
 	g.events.lead(false)
 	g.publishStatus(err.Error())
 	g.waiters.close(fault(api.CodeInternal, "this member of group %s has stopped: %v", g.ref.Name, err))
+	g.endWatch(fmt.Errorf("%w: %w", ErrStopped, err))
 	g.stopped(err)
 }
 
@@ -382,6 +387,7 @@ func (g *group) close() {
 	g.done.Wait()
 	g.fetch.cancelFetch()
 	g.waiters.close(fault(api.CodeNoLeader, "this host is stopping"))
+	g.endWatch(ErrStopped)
 	if err := g.machine.Close(); err != nil {
 		g.logger.Warn("closing the machine", "group", g.ref.Name, "error", err)
 	}
@@ -396,7 +402,12 @@ func (g *group) answered(request uint64, reply Reply) {
 
 func (g *group) emitted(events []Emitted) { g.events.offer(events) }
 
-func (g *group) tookOffice(noOp consensus.Cursor) { g.waiters.tookOffice(noOp) }
+func (g *group) moved(terms termHistory) {
+	g.waiters.moved(terms)
+	if g.watch.active.Load() > 0 {
+		g.inbox.ring()
+	}
+}
 
 func (g *group) marked(image replicaImage) {
 	g.inbox.call(func() { g.beginSnapshot(image) })

@@ -16,6 +16,7 @@ type replica struct {
 	applied consensus.Cursor
 	// timeNanos is the clock of the entries: the highest stamp so far.
 	timeNanos int64
+	terms     termHistory
 	outbox    outbox
 }
 
@@ -44,6 +45,7 @@ func (r *replica) apply(e consensus.LogEntry) (answer, error) {
 		done.reply.at = e.Position()
 	}
 	r.applied = e.Position()
+	r.terms = r.terms.with(r.applied)
 	return done, nil
 }
 
@@ -95,6 +97,7 @@ type storedReplica struct {
 	Published consensus.Index `codec:"p"`
 	Events    []Emitted       `codec:"e"`
 	Memory    storedMemory    `codec:"m"`
+	Terms     termHistory     `codec:"s"`
 }
 
 // image captures the whole replica at its applied position.
@@ -105,6 +108,7 @@ func (r *replica) image() (replicaImage, error) {
 	}
 	state, err := pack(storedReplica{
 		TimeNanos: r.timeNanos, Published: r.outbox.done, Events: r.outbox.events, Memory: r.memory.stored(),
+		Terms: r.terms,
 	})
 	if err != nil {
 		return replicaImage{}, err
@@ -118,6 +122,9 @@ func (r *replica) restore(image replicaImage) error {
 	if err := unpack(image.state, &stored); err != nil {
 		return err
 	}
+	if err := stored.Terms.valid(image.anchor); err != nil {
+		return err
+	}
 	memory, err := restoreMemory(stored.Memory)
 	if err != nil {
 		return err
@@ -125,7 +132,7 @@ func (r *replica) restore(image replicaImage) error {
 	if err := r.machine.Restore(image.machine); err != nil {
 		return fmt.Errorf("host: restoring the machine at %s: %w", image.anchor, err)
 	}
-	r.memory, r.applied, r.timeNanos = memory, image.anchor, stored.TimeNanos
+	r.memory, r.applied, r.timeNanos, r.terms = memory, image.anchor, stored.TimeNanos, stored.Terms
 	r.outbox = outbox{done: stored.Published, events: stored.Events}
 	return nil
 }

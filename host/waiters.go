@@ -24,8 +24,8 @@ type waiters struct {
 	byID map[uint64]*waiter
 	// bytes is the sum of the waiters' sizes.
 	bytes int
-	// noOp is the position of the last applied no-op, where a leader took office.
-	noOp consensus.Cursor
+	// terms are those of the applied entries.
+	terms termHistory
 	// closed is why nobody is answered any more, nil until close.
 	closed *Error
 }
@@ -215,7 +215,7 @@ func (w *waiters) assign(commands []pendingCommand, first consensus.Cursor, lead
 		nth := c.request - waiting.first
 		waiting.assigned = consensus.Cursor{Term: first.Term, Index: first.Index + consensus.Index(i) - consensus.Index(nth)}
 		switch {
-		case waiting.lostAt(nth, w.noOp):
+		case waiting.lostAt(nth, w.terms):
 			due = w.end(due, c.request, lost())
 		case waiting.mode == ModeFeed:
 			due = w.appended(due, waiting, leader)
@@ -225,20 +225,23 @@ func (w *waiters) assign(commands []pendingCommand, first consensus.Cursor, lead
 	tell(due)
 }
 
-// lostAt reports whether a leader's no-op at position proves that the nth command was never applied and
-// never will be: its slot is at or above that of the no-op, in an older term (rule R7).
-func (w *waiter) lostAt(nth uint64, noOp consensus.Cursor) bool {
-	return w.assigned.Index != 0 && w.assigned.Term < noOp.Term && w.assigned.Index+consensus.Index(nth) >= noOp.Index
+// lostAt reports whether the applied terms prove that the nth command was never applied and never will
+// be: its slot was assigned in an older term than the one that it is in (rule R7).
+func (w *waiter) lostAt(nth uint64, terms termHistory) bool {
+	at := consensus.Cursor{Term: w.assigned.Term, Index: w.assigned.Index + consensus.Index(nth)}
+	return w.assigned.Index != 0 && terms.overtakes(at)
 }
 
-// tookOffice records an applied no-op and answers the commands that it proves lost.
-func (w *waiters) tookOffice(noOp consensus.Cursor) {
-	w.mu.Lock()
-	w.noOp = noOp
+// moved records the applied terms and answers the commands that they prove lost.
+func (w *waiters) moved(terms termHistory) {
 	var due []told
-	for id, waiting := range w.byID {
-		if waiting.lostAt(id-waiting.first, noOp) {
-			due = w.end(due, id, lost())
+	w.mu.Lock()
+	if w.terms.office() != terms.office() {
+		w.terms = terms
+		for id, waiting := range w.byID {
+			if waiting.lostAt(id-waiting.first, terms) {
+				due = w.end(due, id, lost())
+			}
 		}
 	}
 	w.mu.Unlock()

@@ -261,22 +261,27 @@ func (c *groupCounts) data() map[string]uint64 {
 func (s *server) serveGroup(group string) (micro.Service, error) {
 	me := s.transport.config.Host
 	commands, queries := &groupCounts{}, &groupCounts{}
-	command, query := s.commandHandler(group, commands), s.queryHandler(group, queries)
+	command, query, await := s.commandHandler(group, commands), s.queryHandler(group, queries), s.awaitHandler(group)
 	service, err := s.addService(micro.Config{
 		Name: groupServicePrefix + group, Version: s.transport.config.Version,
-		Description: "commands and queries of the replicated machine " + group,
+		Description: "commands, queries and waits of the replicated machine " + group,
 		Metadata:    map[string]string{metadataHost: me, metadataGroup: group},
 		StatsHandler: func(e *micro.Endpoint) any {
-			if e.Name == "query" || e.Name == "query-"+me {
+			switch e.Name {
+			case "query", "query-" + me:
 				return queries.data()
+			case "cmd", "cmd-" + me:
+				return commands.data()
 			}
-			return commands.data()
+			return nil
 		},
 	}, []endpoint{
 		{"cmd", api.Command(group, ""), true, command},
 		{"query", api.Query(group, ""), true, query},
 		{"cmd-" + me, api.Command(group, me), false, command},
 		{"query-" + me, api.Query(group, me), false, query},
+		{"await", api.Await(group, ""), true, await},
+		{"await-" + me, api.Await(group, me), false, await},
 	})
 	if err != nil {
 		return nil, err

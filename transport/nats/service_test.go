@@ -285,7 +285,7 @@ func TestMicroServices(t *testing.T) {
 	for _, e := range info.Endpoints {
 		subjects += e.Name + "=" + e.Subject + "(" + e.QueueGroup + ") "
 	}
-	if want := "cmd=grout.v1.counter.cmd(q) query=grout.v1.counter.query(q) cmd-a=grout.v1.counter.cmd.a() query-a=grout.v1.counter.query.a() "; subjects != want {
+	if want := "cmd=grout.v1.counter.cmd(q) query=grout.v1.counter.query(q) cmd-a=grout.v1.counter.cmd.a() query-a=grout.v1.counter.query.a() await=grout.v1.counter.await(q) await-a=grout.v1.counter.await.a() "; subjects != want {
 		t.Errorf("info: %s", subjects)
 	}
 	var stats micro.Stats

@@ -116,6 +116,7 @@ func to(name string, m consensus.Message) []host.Addressed {
 type fakeHost struct {
 	execute  func(host.CommandRequest, func(host.Reply))
 	query    func(host.QueryRequest, func(host.Reply))
+	await    func(host.AwaitRequest, func(host.MemberStatus, error))
 	upload   func(host.UploadPiece) (api.UploadReply, error)
 	deploy   func(context.Context, api.DeployRequest) (api.GroupInfo, error)
 	change   func(string, api.TransferRequest) error
@@ -140,6 +141,10 @@ func (f *fakeHost) Query(r host.QueryRequest, reply func(host.Reply)) {
 		return
 	}
 	go f.query(r, reply)
+}
+
+func (f *fakeHost) Await(r host.AwaitRequest, reply func(host.MemberStatus, error)) {
+	go f.await(r, reply)
 }
 
 func (f *fakeHost) Upload(_ context.Context, p host.UploadPiece) (api.UploadReply, error) {
