@@ -458,6 +458,9 @@ func briefGroup(name string, held *hosted) api.GroupBrief {
 	status := held.group.status.Load()
 	b.Role, b.Term, b.Commit = status.Role.String(), uint64(status.Term), uint64(status.Commit)
 	b.Applied, b.SnapshotIndex = held.group.applier.applied.Load(), uint64(status.snapshot)
+	if status.snapshot > 0 {
+		b.SnapshotHash = hexDigest(status.hash)
+	}
 	b.LogEntries = int(status.Last.Index - status.Base.Index)
 	if status.problem != "" {
 		b.Problem = status.problem

@@ -111,6 +111,7 @@ type group struct {
 type groupStatus struct {
 	consensus.Status
 	snapshot consensus.Index
+	hash     Digest
 	problem  string
 }
 
@@ -370,7 +371,7 @@ func (g *group) publishStatus(problem string) {
 	if problem == "" {
 		problem = g.trouble()
 	}
-	s := &groupStatus{Status: g.core.Status(), snapshot: g.fetch.snapshot, problem: problem}
+	s := &groupStatus{Status: g.core.Status(), snapshot: g.fetch.snapshot, hash: g.fetch.current, problem: problem}
 	g.status.Store(s)
 }
 

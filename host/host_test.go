@@ -93,6 +93,11 @@ func TestTransferAndSnapshot(t *testing.T) {
 	w.until("a snapshot on every host", func() bool {
 		return !slices.ContainsFunc(w.all(), func(h *home) bool { return h.brief("g").SnapshotIndex == 0 })
 	})
+	for _, h := range w.all() {
+		if own, first := h.brief("g"), w.all()[0].brief("g"); len(own.SnapshotHash) != 64 || own.SnapshotHash != first.SnapshotHash {
+			t.Errorf("host %s tells the state hash %q, another %q", h.name, own.SnapshotHash, first.SnapshotHash)
+		}
+	}
 	if err := w.homes[leader].change("dance", "g", ""); codeOf(err) != api.CodeNotFound {
 		t.Errorf("an unknown verb: %v", err)
 	}

@@ -121,7 +121,10 @@ type GroupBrief struct {
 	Commit        uint64 `json:"commit"`
 	Applied       uint64 `json:"applied"`
 	SnapshotIndex uint64 `json:"snapshot_index"`
-	LogEntries    int    `json:"log_entries"`
+	// SnapshotHash is the state hash at SnapshotIndex, in hexadecimal, "" without a snapshot: equal on all members
+	// that have their snapshot there.
+	SnapshotHash string `json:"snapshot_hash,omitempty"`
+	LogEntries   int    `json:"log_entries"`
 	// Problem is why the member stopped, or what is wrong with its state or another's, "" while all is well.
 	Problem string `json:"problem,omitempty"`
 }

@@ -87,7 +87,7 @@ func unlevel(statuses []api.HostStatus) string {
 			case g.Problem != "":
 				return fmt.Sprintf("group %s on host %s: %s", g.Group, status.Host, g.Problem)
 			case g.Applied != g.Commit, g.Applied != known.Applied, g.SnapshotIndex != known.SnapshotIndex,
-				g.SnapshotIndex == 0 && groups[g.Group] != "":
+				g.SnapshotHash != known.SnapshotHash, g.SnapshotIndex == 0 && groups[g.Group] != "":
 				return fmt.Sprintf("group %s on host %s is at %+v, on host %s at %+v", g.Group, status.Host, g, statuses[0].Host, known)
 			}
 		}

@@ -125,10 +125,12 @@ func (c *cluster) close(t *testing.T) {
 			if p == nil {
 				return
 			}
+			began := time.Now()
 			if err := errors.Join(p.Signal(syscall.SIGCONT), h.stop()); err != nil {
 				t.Error(err)
 			}
 			h.watching.Wait()
+			t.Logf("host %s stopped in %s", h.name, time.Since(began).Round(time.Millisecond))
 		})
 	}
 	stopping.Wait()
