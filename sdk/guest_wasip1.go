@@ -61,8 +61,15 @@ func exportApply(length uint32) int32 {
 //go:wasmexport grout_query
 func exportQuery(length uint32) int32 { return serve(OperationQuery, length) }
 
+//go:wasmexport grout_export
+func exportExport(length uint32) int32 { return serve(OperationExport, length) }
+
 //go:wasmexport grout_migrate
-func exportMigrate(length uint32) int32 { return serve(OperationMigrate, length) }
+func exportMigrate(length uint32) int32 {
+	code := serve(OperationMigrate, length)
+	input = make([]byte, 4<<10) // the old machine's state need not stay in the new one's
+	return code
+}
 
 // input holds the bytes of the present call. It is reused, so that a command costs no allocation and
 // touches the same pages of memory as the one before.

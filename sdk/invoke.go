@@ -9,6 +9,7 @@ const (
 	OperationApply
 	OperationQuery
 	OperationMigrate
+	OperationExport
 )
 
 // noMachine is the reason for a trap in a module that forgot to register its machine.
@@ -52,6 +53,11 @@ func dispatch(m Machine, op Operation, ctx *Context, input []byte) ([]byte, erro
 			return nil, starter.Init(ctx, input)
 		}
 		return nil, nil
+	case OperationExport:
+		if exporter, ok := m.(Exporter); ok {
+			return exporter.Export(ctx)
+		}
+		return nil, Refuse(CodeUnspecified, "sdk: this machine cannot be upgraded: give %T a method Export(*sdk.Context) ([]byte, error)", m)
 	}
 	if migrator, ok := m.(Migrator); ok {
 		return nil, migrator.Migrate(ctx, input)

@@ -17,10 +17,18 @@ type Initializer interface {
 	Init(ctx *Context, arg []byte) error
 }
 
+// Exporter is a machine that can be upgraded: a newer module of the same group takes over its state.
+type Exporter interface {
+	// Export returns the whole state in a form that the next module's Migrate reads. Whatever it changes
+	// in the machine is undone. It may be as large as the machine's memory limit, but has to fit
+	// into the memory beside the state. A form that says its own version keeps later upgrades simple.
+	Export(ctx *Context) ([]byte, error)
+}
+
 // Migrator is a machine that can take over from an older module of the same group.
 type Migrator interface {
-	// Migrate is called once, after an upgrade, with what the old machine exported. An error leaves
-	// the old module in place. old is valid only during the call.
+	// Migrate is called once, after Init, with what the old machine exported. An error leaves the old
+	// module and its state in place. It cannot emit. old is valid only during the call.
 	Migrate(ctx *Context, old []byte) error
 }
 

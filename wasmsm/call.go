@@ -12,6 +12,8 @@ const (
 	callInit
 	callApply
 	callQuery
+	callExport
+	callMigrate
 )
 
 // maxMessageBytes bounds what error_write and abort keep.

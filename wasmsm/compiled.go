@@ -43,6 +43,18 @@ func (c *CompiledModule) Close() error {
 // An *InitError when one of the two refused or trapped; ErrLimits when the module's smallest memory
 // is over the limit.
 func (c *CompiledModule) New(config MachineConfig) (*Machine, error) {
+	m, err := c.open(config)
+	if err != nil {
+		return nil, err
+	}
+	if err := m.start(config.Init); err != nil {
+		return nil, errors.Join(err, m.Close())
+	}
+	return m, nil
+}
+
+// open makes an instance that has not been started.
+func (c *CompiledModule) open(config MachineConfig) (*Machine, error) {
 	limits := config.Limits.or(c.runtime.config.Limits)
 	if err := limits.validate(); err != nil {
 		return nil, err
@@ -58,9 +70,6 @@ func (c *CompiledModule) New(config MachineConfig) (*Machine, error) {
 	m := &Machine{module: c, limits: limits, seed: config.Seed, log: config.Log}
 	m.ctx.machine = m
 	if err := m.instantiate(uint64(min(high, limits.MemoryBytes))); err != nil {
-		return nil, errors.Join(err, m.Close())
-	}
-	if err := m.start(config.Init); err != nil {
 		return nil, errors.Join(err, m.Close())
 	}
 	return m, nil

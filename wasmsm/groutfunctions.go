@@ -29,8 +29,8 @@ func inputRead(m *Machine, stack []uint64) {
 
 func outputWrite(m *Machine, stack []uint64) {
 	b := m.slice("output_write", stack[0], stack[1])
-	if len(m.call.output)+len(b) > m.limits.OutputBytes {
-		trapf("output_write: the output has more than %d bytes", m.limits.OutputBytes)
+	if limit := m.outputLimit(); len(m.call.output)+len(b) > limit {
+		trapf("output_write: the output has more than %d bytes", limit)
 	}
 	m.call.output = append(m.call.output, b...)
 }

@@ -122,7 +122,7 @@ func (m *Machine) run(f api.Function, kind callKind, entry EntryContext, input [
 	if m.broken != nil {
 		return Outcome{}, m.broken
 	}
-	if len(input) > m.limits.InputBytes {
+	if kind != callMigrate && len(input) > m.limits.InputBytes { // an export is bounded where it is made
 		return Outcome{Kind: Trapped, Message: fmt.Sprintf("the input has %d bytes, the limit is %d", len(input), m.limits.InputBytes)}, nil
 	}
 	m.call.begin(kind, entry, input, m.limits.LogBytes)

@@ -129,6 +129,31 @@ func (h *Harness) MustQuery(query string) string {
 	return h.must("Query", query, h.Query(query))
 }
 
+// Export runs the machine's Export, as an upgrade would, and returns what it exports in Output.
+func (h *Harness) Export() Outcome {
+	h.t.Helper()
+	h.start()
+	return h.run(sdk.OperationExport, "")
+}
+
+// Upgrade puts next in the machine's place, as an upgrade does: the machine exports its state, and next
+// is started, with an empty argument, and migrates it. When either refuses or traps, the old machine stays. Index,
+// Time, Seed and what was recorded go on.
+func (h *Harness) Upgrade(next sdk.Machine) Outcome {
+	h.t.Helper()
+	exported := h.Export()
+	if exported.Kind != sdk.Applied {
+		return exported
+	}
+	old := h.machine
+	h.machine, h.started = next, false
+	outcome := h.Migrate(string(exported.Output))
+	if outcome.Kind != sdk.Applied {
+		h.machine = old
+	}
+	return outcome
+}
+
 // Migrate runs the machine's Migrate, as an upgrade would, with what the old machine exported.
 func (h *Harness) Migrate(old string) Outcome {
 	h.t.Helper()
@@ -162,7 +187,7 @@ func (h *Harness) run(op sdk.Operation, input string) Outcome {
 	entry := sdk.Entry{Index: h.Index, Term: h.Term, TimeNanos: h.Time.UnixNano(), Caller: h.Caller}
 	recorder := &recorder{
 		index:  h.Index,
-		query:  op == sdk.OperationQuery,
+		where:  notCommands[op],
 		random: rand.NewChaCha8(entrySeed(h.Seed, h.Index)),
 	}
 	h.input = append(h.input[:0], input...)
@@ -174,7 +199,7 @@ func (h *Harness) run(op sdk.Operation, input string) Outcome {
 		Message: result.Message,
 		Logs:    recorder.logs,
 	}
-	if len(outcome.Output) > MaxOutputBytes {
+	if len(outcome.Output) > MaxOutputBytes && op != sdk.OperationExport {
 		outcome = Outcome{Kind: sdk.Trapped, Message: overLimit("output", len(outcome.Output), MaxOutputBytes), Logs: recorder.logs}
 	}
 	if outcome.Kind == sdk.Applied {
@@ -184,6 +209,11 @@ func (h *Harness) run(op sdk.Operation, input string) Outcome {
 	h.Logs = append(h.Logs, recorder.logs...)
 	h.scribble()
 	return outcome
+}
+
+// notCommands names the calls that cannot emit.
+var notCommands = map[sdk.Operation]string{
+	sdk.OperationInit: "Init", sdk.OperationQuery: "a query", sdk.OperationExport: "Export", sdk.OperationMigrate: "Migrate",
 }
 
 // scribble spoils the input's bytes, as the sandbox's next call would: a machine that kept them

@@ -10,8 +10,9 @@ import (
 
 // recorder is the outside world of one call.
 type recorder struct {
-	index      uint64
-	query      bool
+	index uint64
+	// where is the call's name, "" for a command.
+	where      string
 	random     *rand.ChaCha8
 	events     []Event
 	eventBytes int
@@ -28,8 +29,8 @@ func (r *recorder) Log(level sdk.Level, text string) {
 
 // Emit implements sdk.Effects. Its panics end the call as Trapped, as the sandbox would.
 func (r *recorder) Emit(suffix string, payload []byte) {
-	if r.query {
-		panic("emit in a query: only a command can emit")
+	if r.where != "" {
+		panic("emit in " + r.where + ": only a command can emit")
 	}
 	r.eventBytes += len(suffix) + len(payload)
 	if len(r.events) == MaxEvents {

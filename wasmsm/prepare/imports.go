@@ -92,7 +92,7 @@ func AllowedImports(module string) map[string]Signature {
 var (
 	requiredExports = []string{"grout_init", "grout_apply", "grout_query"}
 	exportTypes     = map[string]Signature{
-		"grout_init": "i:i", "grout_apply": "i:i", "grout_query": "i:i", "grout_migrate": "i:i",
+		"grout_init": "i:i", "grout_apply": "i:i", "grout_query": "i:i", "grout_export": "i:i", "grout_migrate": "i:i",
 		"_initialize": ":",
 	}
 )
