@@ -1,6 +1,7 @@
 package host
 
 import (
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,6 +19,8 @@ type work struct {
 	restore *replicaImage
 	entries []consensus.LogEntry
 	queries []pendingQuery
+	// rehearse is nil in most.
+	rehearse *rehearsal
 }
 
 // applier owns a group's replica and runs it on a goroutine of its own, so that a slow machine does
@@ -29,9 +32,14 @@ type applier struct {
 	mu      sync.Mutex
 	queue   []work
 	// halted is set while all work is dropped, and epoch counts the times that it was. Both are changed under mu.
-	halted  bool
-	epoch   atomic.Uint64
-	backlog atomic.Int64
+	halted bool
+	// lacking is set while the applier waits for a module, until supplied is: the work that needs it, and what came
+	// after it, is parked.
+	lacking  bool
+	supplied bool
+	parked   []work
+	epoch    atomic.Uint64
+	backlog  atomic.Int64
 	// asked counts the queries that were queued and not yet run or dropped.
 	asked atomic.Int64
 	// applied is the index of the last applied entry. terms are stored before it and so never behind it;
@@ -45,6 +53,7 @@ type applier struct {
 	// quit ends the goroutine, done is closed when it has ended.
 	quit, done chan struct{}
 	events     applierEvents
+	machines   machineEvents
 	now        func() time.Time
 }
 
@@ -58,9 +67,15 @@ type applierEvents interface {
 	failed(error)
 }
 
-func newApplier(self consensus.MemberID, replica *replica, events applierEvents, now func() time.Time) *applier {
+// groupEvents is what an applier tells its group.
+type groupEvents interface {
+	applierEvents
+	machineEvents
+}
+
+func newApplier(self consensus.MemberID, replica *replica, events groupEvents, now func() time.Time) *applier {
 	a := &applier{
-		self: self, replica: replica, events: events, now: now, wake: make(chan struct{}, 1),
+		self: self, replica: replica, events: events, machines: events, now: now, wake: make(chan struct{}, 1),
 		quit: make(chan struct{}), done: make(chan struct{}),
 	}
 	a.reached(replica.applied.Index)
@@ -79,6 +94,9 @@ func (a *applier) reached(index consensus.Index) {
 
 // add queues work and returns. The entries' memory is that of the log, which is bounded.
 func (a *applier) add(w work) {
+	if w.restore != nil {
+		a.supersede()
+	}
 	size := 0
 	for _, e := range w.entries {
 		size += len(e.Payload)
@@ -95,6 +113,10 @@ func (a *applier) add(w work) {
 		a.drop(&w)
 		return
 	}
+	a.ring()
+}
+
+func (a *applier) ring() {
 	select {
 	case a.wake <- struct{}{}:
 	default:
@@ -105,7 +127,7 @@ func (a *applier) add(w work) {
 func (a *applier) halt() {
 	a.mu.Lock()
 	queue := a.queue
-	a.queue, a.halted = nil, true
+	a.queue, a.halted, a.supplied = nil, true, true
 	a.epoch.Add(1)
 	a.mu.Unlock()
 	for i := range queue {
@@ -156,12 +178,15 @@ func (a *applier) run() {
 	}
 }
 
-// take empties the queue.
+// take empties the queue. While a module is lacking there is nothing to do.
 func (a *applier) take() []work {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	todo := a.queue
-	a.queue = nil
+	if a.lacking && !a.supplied {
+		return nil
+	}
+	todo := append(a.parked, a.queue...)
+	a.queue, a.parked, a.lacking = nil, nil, false
 	return todo
 }
 
@@ -185,13 +210,21 @@ func (a *applier) do(w *work) error {
 		a.drop(w)
 		return nil
 	}
+	if a.park(w) {
+		return nil
+	}
+	var lack *lackError
 	if w.restore != nil {
-		if err := a.replica.restore(*w.restore); err != nil {
+		if err := a.replica.restore(*w.restore); errors.As(err, &lack) {
+			a.stall(*w, lack.module)
+			return nil
+		} else if err != nil {
 			return err
 		}
 		terms := a.replica.terms // an equal office says nothing about what came before it
 		a.terms.Store(&terms)
 		a.reached(w.restore.anchor.Index)
+		a.machines.upgraded(a.replica.spec, a.replica.upgraded)
 	}
 	for i, e := range w.entries {
 		if a.stopping() {
@@ -201,12 +234,18 @@ func (a *applier) do(w *work) error {
 			a.drop(&work{entries: w.entries[i:], queries: w.queries})
 			return nil
 		}
-		if err := a.applyOne(e, w.epoch); err != nil {
+		if err := a.applyOne(e, w.epoch); errors.As(err, &lack) {
+			a.stall(work{epoch: w.epoch, entries: w.entries[i:], queries: w.queries}, lack.module)
+			return nil
+		} else if err != nil {
 			return err
 		}
 	}
 	if len(a.replica.outbox.events) > 0 {
 		a.events.emitted(a.replica.outbox.events)
+	}
+	if w.rehearse != nil {
+		w.rehearse.done(a.replica.rehearse(w.rehearse.spec))
 	}
 	a.held = append(a.held, w.queries...)
 	a.runHeld()
@@ -223,6 +262,9 @@ func (a *applier) applyOne(e consensus.LogEntry, epoch uint64) error {
 	}
 	a.backlog.Add(-int64(len(e.Payload)))
 	a.reached(e.Index)
+	if a.replica.upgraded == e.Index {
+		a.machines.upgraded(a.replica.spec, a.replica.upgraded)
+	}
 	switch {
 	case done.origin == a.self:
 		a.events.answered(done.request, done.reply)

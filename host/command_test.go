@@ -115,7 +115,7 @@ func FuzzCommand(f *testing.F) {
 // FuzzStoredReplica shows that no bytes make a replica panic that is restored from them, and that a
 // restored replica has the same image again.
 func FuzzStoredReplica(f *testing.F) {
-	r := newReplica(newRegister())
+	r := begun(newRegister())
 	for i, c := range []command{
 		{Session: "s", Seq: 1, Payload: []byte("add A 5")}, {Session: "s", Seq: 2, Payload: []byte("refuse")},
 		{MsgID: "m", Payload: []byte("emit B tag")}, {Session: "t", Seq: 1, Payload: []byte("trap")},
@@ -131,7 +131,7 @@ func FuzzStoredReplica(f *testing.F) {
 	}
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, state []byte) {
-		r := newReplica(newRegister())
+		r := begun(newRegister())
 		image := replicaImage{machine: Image{Pages: make([][]byte, 3)}, state: state}
 		if err := r.restore(image); err != nil {
 			if !errors.Is(err, ErrCorrupt) {

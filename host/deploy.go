@@ -108,16 +108,12 @@ func (h *Host) rehearse(record groupRecord) error {
 	if err != nil {
 		return err
 	}
-	machine, err := h.cfg.Machines.New(record.machineConfig(module))
+	machines := groupMachines{host: h, name: record.Name, seed: record.Seed}
+	machine, err := h.cfg.Machines.New(machines.config(record.spec(), module))
 	if err != nil {
 		return fault(api.CodeBadModule, "the machine does not start: %v", err)
 	}
 	return machine.Close()
-}
-
-// machineConfig is what every member makes its machine of.
-func (r *groupRecord) machineConfig(module []byte) MachineConfig {
-	return MachineConfig{Group: r.Name, Module: module, Digest: r.Module, Seed: r.Seed, Limits: r.Limits, Init: r.Init}
 }
 
 // checkDeploy turns a request into a record, or refuses it.

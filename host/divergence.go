@@ -303,6 +303,8 @@ func (g *group) mayOffer(anchor consensus.Cursor) bool {
 // trouble is what an operator should know of the states of the group's members, "" when all is well.
 func (g *group) trouble() string {
 	switch c := g.comparison; {
+	case g.lacking != nil:
+		return fmt.Sprintf("waits for module %s, which the log needs next: if no host holds it any more, upload it again", hexDigest(g.lacking.module))
 	case g.quarantine != nil:
 		return g.quarantine.String()
 	case g.disputed != "":

@@ -9,6 +9,8 @@ import (
 
 // The errors of this package. Callers compare with errors.Is.
 var (
+	// errNoMachine: a member's machine cannot be started now.
+	errNoMachine = errors.New("host: no machine")
 	// ErrBadConfig marks a Config with a field missing or out of range.
 	ErrBadConfig = errors.New("host: bad config")
 	// ErrIdentity means that the data folder is not the one that the cluster knows this host by.

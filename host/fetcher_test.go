@@ -45,7 +45,7 @@ func TestOnlyWhatIsMissingIsFetched(t *testing.T) {
 	var digest Digest
 	for _, name := range []string{"a", "b", "leader"} {
 		var err error
-		if digest, err = saveImage(stores[name], image, Digest{1}, meta); err != nil {
+		if digest, err = saveImage(stores[name], image, meta); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -1,6 +1,8 @@
 package host
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -20,10 +22,13 @@ type groupConfig struct {
 	// hosts are the names of the members' hosts at the start: see group.setHosts.
 	hosts   map[consensus.MemberID]string
 	initial consensus.Configuration
-	module  Digest
-	machine Machine
-	log     Log
-	chunks  *BlobStore
+	// spec is what the group's first machine is made of, by machines. Where machines is nil, machine is the
+	// only one that the group ever has.
+	spec     machineSpec
+	machines machineMaker
+	machine  Machine
+	log      Log
+	chunks   *BlobStore
 	// records keep the member's note, see memberNote.
 	records   Records
 	transport Transport
@@ -32,13 +37,13 @@ type groupConfig struct {
 	// seed drives the jitter of the core.
 	seed   uint64
 	logger *slog.Logger
-	// commandLimit is the most bytes that a command may have.
-	commandLimit int
 	// background runs work beside the loop, on a goroutine of its own when nil. A simulator decides
 	// when it goes on.
 	background func(work func())
 	// fetchers is how many chunks are fetched at a time, fetchWorkers when 0.
 	fetchers int
+	// onUpgrade, when set, is called from the applier after the machine has changed.
+	onUpgrade func()
 	// stopped is told, from a goroutine of the group, that the member has failed.
 	stopped func(error)
 }
@@ -47,6 +52,9 @@ type groupConfig struct {
 func (c *groupConfig) fillIn() {
 	if c.background == nil {
 		c.background = func(work func()) { go work() }
+	}
+	if c.machines == nil {
+		c.machines = fixedMachine{c.machine}
 	}
 	if c.fetchers == 0 {
 		c.fetchers = fetchWorkers
@@ -75,6 +83,14 @@ type group struct {
 	sweepTick int
 	// sweeps counts the looks at deadlines.
 	sweeps int
+	// lacking is the module that the applier waits for, nil for none, and obtaining is set while it is fetched.
+	lacking   *lackError
+	obtaining bool
+	// running is what the machine is made of. Anyone may read it.
+	running atomic.Pointer[runningMachine]
+	// lifetime ends with the member.
+	lifetime context.Context
+	endLife  context.CancelFunc
 
 	saving *replicaImage
 	fetch  fetchState
@@ -126,15 +142,13 @@ func newGroup(cfg groupConfig) (*group, error) {
 	if err != nil {
 		return nil, err
 	}
-	replica := newReplica(cfg.machine)
-	if restored.Snapshot != nil && !note.Quarantined {
-		if err := restoreSnapshot(replica, cfg.chunks, restored.Snapshot, cfg.module); err != nil {
-			return nil, fmt.Errorf("host: restoring group %s: %w", cfg.ref.Name, err)
-		}
+	replica, err := openReplica(&cfg, restored.Snapshot, note.Quarantined)
+	if err != nil {
+		return nil, fmt.Errorf("host: restoring group %s: %w", cfg.ref.Name, err)
 	}
 	core, err := consensus.New(cfg.coreConfig(), restored)
 	if err != nil {
-		return nil, fmt.Errorf("host: starting group %s: %w", cfg.ref.Name, err)
+		return nil, errors.Join(fmt.Errorf("host: starting group %s: %w", cfg.ref.Name, err), replica.close())
 	}
 	numbers := rand.New(rand.NewPCG(cfg.seed, uint64(cfg.ref.ID)))
 	g := &group{
@@ -143,6 +157,8 @@ func newGroup(cfg groupConfig) (*group, error) {
 		heard: map[consensus.MemberID]int{},
 	}
 	g.names.Store(&cfg.hosts)
+	g.lifetime, g.endLife = context.WithCancel(context.Background())
+	g.running.Store(&runningMachine{spec: replica.spec, at: replica.upgraded})
 	if restored.Snapshot != nil {
 		g.knowSnapshot(restored.Snapshot, note.Copied)
 	}
@@ -155,10 +171,23 @@ func newGroup(cfg groupConfig) (*group, error) {
 	g.observe()
 	stop, err := cfg.transport.Receive(cfg.ref, g.inbox.message)
 	if err != nil {
-		return nil, fmt.Errorf("host: receiving for group %s: %w", cfg.ref.Name, err)
+		return nil, errors.Join(fmt.Errorf("host: receiving for group %s: %w", cfg.ref.Name, err), replica.close())
 	}
 	g.stopReceive = sync.OnceFunc(stop)
 	return g, nil
+}
+
+// openReplica makes a member's replica as its snapshot has it. In quarantine it has no machine: that comes
+// with the repair.
+func openReplica(cfg *groupConfig, snapshot *consensus.SnapshotMeta, quarantined bool) (*replica, error) {
+	r := newReplica(cfg.machines, cfg.spec)
+	switch {
+	case quarantined:
+		return r, nil
+	case snapshot == nil:
+		return r, r.begin()
+	}
+	return r, restoreSnapshot(r, cfg.chunks, snapshot)
 }
 
 // start begins the member's goroutines; close ends them.
@@ -337,6 +366,7 @@ func (g *group) tick() {
 	} else {
 		g.compareStates()
 	}
+	g.obtainLacking()
 	now := g.clock.Now()
 	g.waiters.expire(now)
 	g.watch.expire(now, g.memberStatus)
@@ -384,12 +414,13 @@ func (g *group) leaderID() consensus.MemberID {
 func (g *group) close() {
 	g.stopReceive()
 	close(g.quit)
+	g.endLife()
 	g.applier.stop()
 	g.done.Wait()
 	g.fetch.cancelFetch()
 	g.waiters.close(fault(api.CodeNoLeader, "this host is stopping"))
 	g.endWatch(ErrStopped)
-	if err := g.machine.Close(); err != nil {
+	if err := g.applier.replica.close(); err != nil {
 		g.logger.Warn("closing the machine", "group", g.ref.Name, "error", err)
 	}
 }

@@ -34,6 +34,11 @@ type Machines interface {
 	Check(module []byte) error
 	// New starts a machine.
 	New(config MachineConfig) (Machine, error)
+	// Upgrade makes the machine that takes over the state of old, which stays as it was. The machine is
+	// nil unless the outcome's kind is Applied; outcomes are equal on every host of one Version.
+	Upgrade(old Machine, config MachineConfig, entry EntryContext) (Machine, Outcome, error)
+	// Version numbers what is made of a module: under equal versions equal modules behave equally.
+	Version() int
 }
 
 // MachineConfig is what a machine is made of. It is equal on every member.
@@ -365,7 +370,7 @@ func (h *Host) Close() error {
 func (h *Host) Execute(request CommandRequest, reply func(Reply)) {
 	g, err := h.serving(request.Group)
 	if err == nil {
-		err = checkCommand(&request, g.commandLimit)
+		err = checkCommand(&request, g.commandLimit())
 	}
 	if err != nil {
 		reply(Reply{Err: err})

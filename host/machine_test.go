@@ -153,6 +153,28 @@ func (m *registers) Check(module []byte) error {
 	return nil
 }
 
+// Version is 1.
+func (m *registers) Version() int { return 1 }
+
+// Upgrade makes a register with the cells and tags of another, from any module that does not begin with
+// "refuse" or "trap". It marks the cell Z.
+func (m *registers) Upgrade(old Machine, config MachineConfig, _ EntryContext) (Machine, Outcome, error) {
+	switch module := string(config.Module); {
+	case strings.HasPrefix(module, "refuse"):
+		return nil, Outcome{Kind: Refused, Code: 9, Message: "grout_migrate: as asked"}, nil
+	case strings.HasPrefix(module, "trap"):
+		return nil, Outcome{Kind: Trapped, Message: "grout_migrate: as asked"}, nil
+	}
+	next, err := m.New(config)
+	if err != nil {
+		return nil, Outcome{Kind: Trapped, Message: err.Error()}, nil
+	}
+	from, to := old.(*register), next.(*register)
+	to.cells, to.tags = from.cells, maps.Clone(from.tags)
+	to.cells[25]++
+	return to, Outcome{}, nil
+}
+
 func (m *registers) New(config MachineConfig) (Machine, error) {
 	if string(config.Init) == "bad" {
 		return nil, errors.New("init was refused")
@@ -180,4 +202,11 @@ func (m *registers) open() int {
 		r.mu.Unlock()
 	}
 	return n
+}
+
+// begun is a replica of one machine.
+func begun(machine Machine) *replica {
+	r := newReplica(fixedMachine{machine}, machineSpec{})
+	r.machine = machine
+	return r
 }

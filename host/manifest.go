@@ -56,10 +56,10 @@ func (m *manifest) meta(digest Digest) (consensus.SnapshotMeta, error) {
 
 // save stores a replica's image chunk by chunk and returns its manifest's digest. Everything is
 // durable on return.
-func saveImage(store *BlobStore, image replicaImage, module Digest, meta consensus.SnapshotMeta) (Digest, error) {
+func saveImage(store *BlobStore, image replicaImage, meta consensus.SnapshotMeta) (Digest, error) {
 	m := manifest{
 		Anchor: meta.Anchor, Configuration: consensus.EncodeConfiguration(meta.Configuration),
-		ConfigurationIndex: meta.ConfigurationIndex, Module: module, Header: image.machine.Header,
+		ConfigurationIndex: meta.ConfigurationIndex, Module: image.module, Header: image.machine.Header,
 	}
 	for _, page := range image.machine.Pages {
 		digest := Digest{}
@@ -117,7 +117,7 @@ func parseManifest(packed []byte) (*manifest, error) {
 
 // loadImage reads the whole image that a manifest describes.
 func loadImage(store *BlobStore, m *manifest) (replicaImage, error) {
-	image := replicaImage{anchor: m.Anchor, machine: Image{Header: m.Header}}
+	image := replicaImage{anchor: m.Anchor, module: m.Module, machine: Image{Header: m.Header}}
 	for i := 0; i < len(m.Pages); i += 32 {
 		var page []byte
 		if d := Digest(m.Pages[i : i+32]); d != (Digest{}) {

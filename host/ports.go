@@ -20,7 +20,7 @@ type Log interface {
 	// log, in the order of the writes: with nil when the write is durable (synced to the device),
 	// or with an error, after which this and every later write of the log has failed for good.
 	Append(w consensus.Write, done func(error))
-	// Load reads what survived. It is called once, before the first Append.
+	// Load reads what survived. It is called before the first Append, and again when the start after it failed.
 	Load() (consensus.Restored, error)
 	// SaveSnapshot makes meta the group's snapshot, durable on return. The log stays as it is; a
 	// snapshot that replaces it is part of a Write.

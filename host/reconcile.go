@@ -143,7 +143,7 @@ func (h *Host) obtain(m moduleRecord) error {
 		return err
 	}
 	if !h.modules.Has(m.Digest) {
-		if err := h.fetchModule(m); err != nil {
+		if err := h.fetchModule(h.ctx, m); err != nil {
 			return err
 		}
 	}
@@ -161,13 +161,13 @@ func (h *Host) obtain(m moduleRecord) error {
 	return err
 }
 
-func (h *Host) fetchModule(m moduleRecord) error {
+func (h *Host) fetchModule(ctx context.Context, m moduleRecord) error {
 	var last error
 	for _, holder := range m.Holders {
 		if holder == h.cfg.Name {
 			continue
 		}
-		data, err := fetchBlob(h.ctx, h.cfg.Transport, holder, BlobRequest{Digest: m.Digest}, MaxModuleBytes)
+		data, err := fetchBlob(ctx, h.cfg.Transport, holder, BlobRequest{Digest: m.Digest}, MaxModuleBytes)
 		if err == nil {
 			_, err = h.modules.Put(data)
 		}
@@ -219,13 +219,6 @@ func (h *Host) member(record groupRecord) (held *hosted, due bool) {
 // openMember makes the machine and the group of a member.
 func (h *Host) openMember(held *hosted) error {
 	record := held.record
-	module, err := h.modules.Get(record.Module)
-	if errors.Is(err, ErrCorrupt) {
-		return errors.Join(err, h.modules.Delete(record.Module)) // to be fetched again
-	}
-	if err != nil {
-		return err
-	}
 	chunks, err := OpenBlobStore(h.chunkDir(record.ID))
 	if err != nil {
 		return err
@@ -235,29 +228,22 @@ func (h *Host) openMember(held *hosted) error {
 	if err != nil {
 		return err
 	}
-	machine, err := h.cfg.Machines.New(record.machineConfig(module))
-	if err != nil {
-		err = fmt.Errorf("host: starting the machine of group %s: %w", record.Name, err)
-		h.mu.Lock()
-		held.problem = err.Error()
-		h.mu.Unlock()
-		return err
-	}
-	config.machine, config.chunks, config.module = machine, chunks, record.Module
-	config.commandLimit = MaxCommandBytes
-	if record.Limits.CommandBytes > 0 {
-		config.commandLimit = int(record.Limits.CommandBytes)
-	}
+	config.chunks, config.spec, config.onUpgrade = chunks, record.firstSpec(), h.ring
+	config.machines = &groupMachines{host: h, name: record.Name, seed: record.Seed}
 	group, err := newGroup(config)
 	h.mu.Lock()
 	if err != nil {
-		held.problem, held.stopped = err.Error(), true
+		// A machine that cannot be started now may start later.
+		held.problem, held.stopped = err.Error(), !errors.Is(err, errNoMachine)
 	} else {
 		held.group, held.chunks, held.problem = group, chunks, ""
 	}
 	h.mu.Unlock()
+	if lack := (*lackError)(nil); errors.As(err, &lack) {
+		err = errors.Join(err, config.machines.obtain(h.ctx, lack.module))
+	}
 	if err != nil {
-		return errors.Join(err, machine.Close())
+		return err
 	}
 	group.start()
 	return nil

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/groutlabs/grout/consensus"
@@ -10,8 +11,13 @@ import (
 // replica is the replicated part of a group: the machine and what the host keeps beside it. It is a
 // function of the applied entries alone, and its applier is the only one that touches it.
 type replica struct {
+	machines machineMaker
+	// machine is nil until it is started or restored.
 	machine Machine
-	memory  *memory
+	spec    machineSpec
+	// upgraded is the index of the entry that brought the machine, 0 for the group's first.
+	upgraded consensus.Index
+	memory   *memory
 	// applied is the position of the last applied entry.
 	applied consensus.Cursor
 	// timeNanos is the clock of the entries: the highest stamp so far.
@@ -27,8 +33,9 @@ type answer struct {
 	reply   Reply
 }
 
-func newReplica(machine Machine) *replica {
-	return &replica{machine: machine, memory: newMemory()}
+// newReplica returns a replica that has no machine yet, see begin and restore.
+func newReplica(machines machineMaker, spec machineSpec) *replica {
+	return &replica{machines: machines, spec: spec, memory: newMemory()}
 }
 
 // apply applies one committed entry. The answer's origin is NoMember for entries that nobody waits for.
@@ -37,13 +44,17 @@ func (r *replica) apply(e consensus.LogEntry) (answer, error) {
 		return answer{}, fmt.Errorf("%w order: entry %s follows applied index %d", ErrCorrupt, e, r.applied.Index)
 	}
 	var done answer
-	if e.Kind == consensus.EntryCommand {
-		var err error
-		if done, err = r.applyCommand(e); err != nil {
-			return answer{}, fmt.Errorf("applying entry %s: %w", e, err)
-		}
-		done.reply.at = e.Position()
+	var err error
+	switch e.Kind {
+	case consensus.EntryCommand:
+		done, err = r.applyCommand(e)
+	case consensus.EntryUpgrade:
+		done, err = r.applyUpgrade(e)
 	}
+	if err != nil {
+		return answer{}, fmt.Errorf("applying entry %s: %w", e, err)
+	}
+	done.reply.at = e.Position()
 	r.applied = e.Position()
 	r.terms = r.terms.with(r.applied)
 	return done, nil
@@ -98,6 +109,8 @@ type storedReplica struct {
 	Events    []Emitted       `codec:"e"`
 	Memory    storedMemory    `codec:"m"`
 	Terms     termHistory     `codec:"s"`
+	Machine   machineSpec     `codec:"x"`
+	Upgraded  consensus.Index `codec:"u"`
 }
 
 // image captures the whole replica at its applied position.
@@ -108,15 +121,17 @@ func (r *replica) image() (replicaImage, error) {
 	}
 	state, err := pack(storedReplica{
 		TimeNanos: r.timeNanos, Published: r.outbox.done, Events: r.outbox.events, Memory: r.memory.stored(),
-		Terms: r.terms,
+		Terms:   r.terms,
+		Machine: r.spec, Upgraded: r.upgraded,
 	})
 	if err != nil {
 		return replicaImage{}, err
 	}
-	return replicaImage{anchor: r.applied, machine: machine, state: state}, nil
+	return replicaImage{anchor: r.applied, machine: machine, module: r.spec.Module, upgraded: r.upgraded, state: state}, nil
 }
 
-// restore replaces the whole replica.
+// restore replaces the whole replica, its machine too when the image is of another. With an error
+// nothing has changed, but for what Machine.Restore says.
 func (r *replica) restore(image replicaImage) error {
 	var stored storedReplica
 	if err := unpack(image.state, &stored); err != nil {
@@ -129,9 +144,25 @@ func (r *replica) restore(image replicaImage) error {
 	if err != nil {
 		return err
 	}
-	if err := r.machine.Restore(image.machine); err != nil {
+	if stored.Machine.Module != image.module {
+		return fmt.Errorf("%w snapshot at %s: its manifest names module %x, its state module %x", ErrCorrupt, image.anchor, image.module, stored.Machine.Module)
+	}
+	machine, fresh, err := r.machineFor(stored.Machine)
+	if err != nil {
+		return fmt.Errorf("%w for the snapshot at %s: %w", errNoMachine, image.anchor, err)
+	}
+	if err := machine.Restore(image.machine); err != nil {
+		if fresh {
+			err = errors.Join(err, machine.Close())
+		}
 		return fmt.Errorf("host: restoring the machine at %s: %w", image.anchor, err)
 	}
+	if fresh {
+		if err := r.close(); err != nil {
+			return errors.Join(fmt.Errorf("host: closing the machine before the snapshot at %s: %w", image.anchor, err), machine.Close())
+		}
+	}
+	r.machine, r.spec, r.upgraded = machine, stored.Machine, stored.Upgraded
 	r.memory, r.applied, r.timeNanos, r.terms = memory, image.anchor, stored.TimeNanos, stored.Terms
 	r.outbox = outbox{done: stored.Published, events: stored.Events}
 	return nil
@@ -143,6 +174,9 @@ type replicaImage struct {
 	// epoch is the applier's in which it was taken.
 	epoch   uint64
 	machine Image
+	// module is the machine's, and upgraded the index of the entry that brought it.
+	module   Digest
+	upgraded consensus.Index
 	// state is the packed storedReplica.
 	state []byte
 }

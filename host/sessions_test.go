@@ -20,7 +20,7 @@ type table struct {
 	now   time.Duration
 }
 
-func newTable(t *testing.T) *table { return &table{t: t, r: newReplica(newRegister())} }
+func newTable(t *testing.T) *table { return &table{t: t, r: begun(newRegister())} }
 
 func (b *table) apply(c command) Reply {
 	b.t.Helper()
@@ -199,7 +199,7 @@ func (b *table) restart(other *table) {
 		b.t.Fatalf("at %s the states have other bytes", mine.anchor)
 	}
 	bytesBefore := b.r.memory.bytes
-	b.r = newReplica(newRegister())
+	b.r = begun(newRegister())
 	if err := b.r.restore(mine); err != nil {
 		b.t.Fatal(err)
 	}

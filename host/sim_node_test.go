@@ -72,9 +72,9 @@ func (n *simNode) boot() {
 	}
 	l.log = &simLog{life: l, disk: n.disk}
 	config := groupConfig{
-		ref: GroupRef{Name: "sim", ID: simGroup}, self: n.id, hosts: w.operator.names(), module: Digest{1},
+		ref: GroupRef{Name: "sim", ID: simGroup}, self: n.id, hosts: w.operator.names(),
 		initial: w.truth.initial, machine: l.machine, log: l.log, records: l.log, chunks: chunks, transport: l, clock: l,
-		timing: w.profile.timing, seed: w.rng.Uint64(), logger: simLogger(n.name), commandLimit: MaxCommandBytes,
+		timing: w.profile.timing, seed: w.rng.Uint64(), logger: simLogger(n.name),
 		background: l.background, fetchers: 1, stopped: func(err error) { l.stop(err) },
 	}
 	n.life = l

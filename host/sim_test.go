@@ -43,6 +43,8 @@ type sim struct {
 	spoiled bool
 	// watch sees every frame that a member sends; those that it refuses are lost.
 	watch func(simFrame) bool
+	// makers makes the makers of the members' machines, for groups that are upgraded.
+	makers func(*simMember) machineMaker
 }
 
 type simFrame struct {
@@ -75,6 +77,13 @@ func simTiming() Timing {
 }
 
 func newSim(t *testing.T, seed uint64, members int, timing Timing) *sim {
+	s := prepareSim(t, seed, members, timing)
+	s.startAll()
+	return s
+}
+
+// prepareSim is newSim before the members have started.
+func prepareSim(t *testing.T, seed uint64, members int, timing Timing) *sim {
 	s := &sim{
 		t: t, seed: seed, rng: rand.New(rand.NewPCG(seed, 1)), now: time.Unix(1_700_000_000, 0), timing: timing,
 		members: map[string]*simMember{}, cut: map[[2]string]bool{}, digests: map[consensus.Cursor]Digest{},
@@ -85,11 +94,14 @@ func newSim(t *testing.T, seed uint64, members int, timing Timing) *sim {
 		s.names = append(s.names, name)
 		s.members[name] = &simMember{sim: s, name: name, id: memberID(simGroup, i), dir: filepath.Join(dir, name), store: newMemStore()}
 	}
+	return s
+}
+
+func (s *sim) startAll() {
 	for _, m := range s.all() {
 		m.start()
 	}
-	t.Cleanup(s.close)
-	return s
+	s.t.Cleanup(s.close)
 }
 
 func (s *sim) close() {
@@ -120,9 +132,12 @@ func (m *simMember) start() {
 	m.log.manual, m.log.saved = true, m.saved
 	m.machine, m.stopped = newRegister(), nil
 	config := groupConfig{
-		ref: GroupRef{Name: "sim", ID: simGroup}, self: m.id, hosts: map[consensus.MemberID]string{}, module: Digest{1},
+		ref: GroupRef{Name: "sim", ID: simGroup}, self: m.id, hosts: map[consensus.MemberID]string{},
 		machine: m.machine, log: m.log, records: m.store, chunks: chunks, transport: m, clock: m, timing: m.sim.timing, seed: m.sim.rng.Uint64(),
-		logger: simLogger(m.name), commandLimit: MaxCommandBytes, stopped: func(err error) { m.stopped = err },
+		logger: simLogger(m.name), stopped: func(err error) { m.stopped = err },
+	}
+	if m.sim.makers != nil {
+		config.machines, config.spec = m.sim.makers(m), machineSpec{Module: Digest{1}}
 	}
 	for _, other := range m.sim.all() {
 		config.hosts[other.id] = other.name

@@ -57,7 +57,7 @@ func (g *group) beginSnapshot(image replicaImage) {
 	g.done.Add(1)
 	g.background(func() {
 		defer g.done.Done()
-		digest, err := saveImage(g.chunks, image, g.module, meta)
+		digest, err := saveImage(g.chunks, image, meta)
 		meta.Manifest = digest[:]
 		if err == nil {
 			err = g.log.SaveSnapshot(meta)
@@ -68,6 +68,7 @@ func (g *group) beginSnapshot(image replicaImage) {
 
 // snapshotSaved lets the core and the log forget what the snapshot covers.
 func (g *group) snapshotSaved(meta consensus.SnapshotMeta, digest Digest, err error) {
+	upgraded := g.saving.upgraded
 	g.saving = nil
 	if err != nil {
 		g.inbox.fail(fmt.Errorf("host: saving the snapshot at %s: %w", meta.Anchor, err))
@@ -77,6 +78,8 @@ func (g *group) snapshotSaved(meta consensus.SnapshotMeta, digest Digest, err er
 	if meta.Anchor.Index > g.timing.RetainEntries {
 		keepAfter = meta.Anchor.Index - g.timing.RetainEntries
 	}
+	// Nobody shall have to begin with the module of before: who lacks entries from then gets the snapshot.
+	keepAfter = max(keepAfter, upgraded)
 	g.core.SnapshotTaken(meta, keepAfter)
 	if err := g.log.Compact(keepAfter); err != nil {
 		g.inbox.fail(fmt.Errorf("host: compacting the log to %d: %w", keepAfter, err))
@@ -224,11 +227,11 @@ func (g *group) fetched(meta consensus.SnapshotMeta, offer consensus.StateSyncOf
 
 // installedImage loads the image of a snapshot that the log now begins with.
 func (g *group) installedImage(meta *consensus.SnapshotMeta) (replicaImage, error) {
-	return snapshotImage(g.chunks, meta, g.module)
+	return snapshotImage(g.chunks, meta)
 }
 
 // snapshotImage loads the image that a snapshot's manifest describes.
-func snapshotImage(store *BlobStore, meta *consensus.SnapshotMeta, module Digest) (replicaImage, error) {
+func snapshotImage(store *BlobStore, meta *consensus.SnapshotMeta) (replicaImage, error) {
 	if len(meta.Manifest) != len(Digest{}) {
 		return replicaImage{}, fmt.Errorf("%w snapshot at %s: its manifest's digest has %d bytes", ErrCorrupt, meta.Anchor, len(meta.Manifest))
 	}
@@ -236,14 +239,14 @@ func snapshotImage(store *BlobStore, meta *consensus.SnapshotMeta, module Digest
 	if err != nil {
 		return replicaImage{}, err
 	}
-	if m.Module != module || m.Anchor != meta.Anchor {
-		return replicaImage{}, fmt.Errorf("%w snapshot: of module %x at %s, expected %x at %s", ErrCorrupt, m.Module, m.Anchor, module, meta.Anchor)
+	if m.Anchor != meta.Anchor {
+		return replicaImage{}, fmt.Errorf("%w snapshot: at %s, expected at %s", ErrCorrupt, m.Anchor, meta.Anchor)
 	}
 	return loadImage(store, m)
 }
 
-func restoreSnapshot(r *replica, store *BlobStore, meta *consensus.SnapshotMeta, module Digest) error {
-	image, err := snapshotImage(store, meta, module)
+func restoreSnapshot(r *replica, store *BlobStore, meta *consensus.SnapshotMeta) error {
+	image, err := snapshotImage(store, meta)
 	if err != nil {
 		return err
 	}

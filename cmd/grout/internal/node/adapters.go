@@ -2,12 +2,15 @@ package node
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
 	"github.com/groutlabs/grout/consensus/durable"
 	"github.com/groutlabs/grout/host"
 	"github.com/groutlabs/grout/wasmsm"
+	"github.com/groutlabs/grout/wasmsm/prepare"
 )
 
 // logs makes the durable store the host's.
@@ -59,22 +62,50 @@ func (m *machines) Check(module []byte) error {
 	return compiled.Close()
 }
 
+// Version is the preparer's: what it makes of a module is a part of the state.
+func (m *machines) Version() int { return prepare.Version }
+
 func (m *machines) New(config host.MachineConfig) (host.Machine, error) {
 	compiled, err := m.runtime.Compile(config.Module)
 	if err != nil {
 		return nil, err
 	}
+	running, err := compiled.New(m.config(config))
+	if err != nil {
+		return nil, errors.Join(err, compiled.Close())
+	}
+	return machine{running: running, compiled: compiled}, nil
+}
+
+// Upgrade refuses a module that the sandbox refuses, as every host does.
+func (m *machines) Upgrade(old host.Machine, config host.MachineConfig, entry host.EntryContext) (host.Machine, host.Outcome, error) {
+	compiled, err := m.runtime.Compile(config.Module)
+	if bad := (*wasmsm.BadModuleError)(nil); errors.As(err, &bad) {
+		return nil, host.Outcome{Kind: host.Trapped, Message: err.Error()}, nil
+	}
+	if err != nil {
+		return nil, host.Outcome{}, err
+	}
+	present, ok := old.(interface{ sandboxed() *wasmsm.Machine })
+	if !ok {
+		return nil, host.Outcome{}, errors.Join(fmt.Errorf("node: a %T is no machine of the sandbox", old), compiled.Close())
+	}
+	running, end, err := compiled.Migrate(present.sandboxed(), m.config(config), entryContext(entry))
+	out, err := outcome(end, err)
+	if running == nil {
+		return nil, out, errors.Join(err, compiled.Close())
+	}
+	return machine{running: running, compiled: compiled}, out, nil
+}
+
+func (m *machines) config(config host.MachineConfig) wasmsm.MachineConfig {
 	logger := m.logger.With("machine", config.Group)
-	running, err := compiled.New(wasmsm.MachineConfig{
+	return wasmsm.MachineConfig{
 		Seed: config.Seed, Limits: wasmsm.Limits{MemoryBytes: config.Limits.MemoryBytes}, Init: config.Init,
 		Log: func(level int, text string) {
 			logger.Log(context.Background(), levels[min(max(level, 0), len(levels)-1)], text)
 		},
-	})
-	if err != nil {
-		return nil, err
 	}
-	return machine{running: running, compiled: compiled}, nil
 }
 
 // levels are the log levels of the guest ABI.
@@ -85,6 +116,8 @@ type machine struct {
 	running  *wasmsm.Machine
 	compiled *wasmsm.CompiledModule
 }
+
+func (m machine) sandboxed() *wasmsm.Machine { return m.running }
 
 func (m machine) Apply(entry host.EntryContext, command []byte) (host.Outcome, error) {
 	return outcome(m.running.Apply(entryContext(entry), command))

@@ -12,6 +12,7 @@ import (
 	"github.com/groutlabs/grout/host"
 	"github.com/groutlabs/grout/sdk/api"
 	"github.com/groutlabs/grout/sdk/client"
+	"github.com/groutlabs/grout/wasmsm"
 )
 
 // damager makes machines whose memory a test can damage.
@@ -40,6 +41,8 @@ type damaged struct {
 	host.Machine
 	by *damager
 }
+
+func (m *damaged) sandboxed() *wasmsm.Machine { return m.Machine.(machine).sandboxed() }
 
 func (m *damaged) Apply(entry host.EntryContext, command []byte) (host.Outcome, error) {
 	m.by.mu.Lock()
