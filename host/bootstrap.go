@@ -170,8 +170,8 @@ func (b *bootstrap) run(ctx context.Context) (*clusterRecord, error) {
 
 // hear takes a hello off the transport. What does not fit is said again.
 func (b *bootstrap) hear(data []byte) {
-	var m helloMessage
-	if err := json.Unmarshal(data, &m); err != nil {
+	m, err := decodeHello(data)
+	if err != nil {
 		b.logger.Warn("a hello does not decode", "error", err)
 		return
 	}
@@ -252,8 +252,8 @@ func (b *bootstrap) join(record *clusterRecord) error {
 // missed it, and those that lost their folder and have to be told.
 func (b *bootstrap) greet() (stop func(), err error) {
 	return b.hello.SubscribeHello(func(data []byte) {
-		var m helloMessage
-		if json.Unmarshal(data, &m) != nil || m.Cluster != nil || m.From.ID == b.self.ID {
+		m, err := decodeHello(data)
+		if err != nil || m.Cluster != nil || m.From.ID == b.self.ID {
 			return
 		}
 		if _, listed := b.record.host(m.From.Name); !listed {
