@@ -160,7 +160,7 @@ func TestFailureDuringOpen(t *testing.T) {
 // writeUntilFailure writes until one is refused. The model has what was acknowledged, asked also the one
 // that was refused.
 func writeUntilFailure(g *GroupLog, m *model) (asked *model, err error) {
-	for {
+	for range 5000 {
 		w := consensus.Write{Entries: makeEntries(1, m.last()+1, 20, 1, 4000)}
 		asked = m.clone()
 		asked.apply(w)
@@ -169,6 +169,7 @@ func writeUntilFailure(g *GroupLog, m *model) (asked *model, err error) {
 		}
 		m.apply(w)
 	}
+	return asked, errors.New("nothing was refused")
 }
 
 func wantStopped(t *testing.T, s *Store, f *faults, want error) {

@@ -1,0 +1,107 @@
+package durable
+
+import (
+	"errors"
+	"sync/atomic"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+
+	"github.com/groutlabs/grout/consensus"
+)
+
+// A folder whose watermark is missing is refused: without it, a log that was cut looks whole.
+func TestMissingWatermark(t *testing.T) {
+	mem := vfs.NewMem()
+	s := mustOpen(t, memConfig(mem))
+	mustAppend(t, s.Group(1), consensus.Write{Entries: makeEntries(1, 1, 4, 1, 0)})
+	mustClose(t, s)
+	if err := mem.Remove(mem.PathJoin("host", watermarkName)); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Open(memConfig(mem))
+	var corrupt *CorruptionError
+	if !errors.As(err, &corrupt) || corrupt.File != watermarkName {
+		t.Fatalf("Open: %v", err)
+	}
+}
+
+// A write-ahead log that cannot be read is an error of its own, and not the end of that log: nothing is wrong with
+// what is in it, and the next Open finds all of it.
+func TestUnreadableLogIsNoEnd(t *testing.T) {
+	f := &faults{part: ".log", kinds: []errorfs.OpKind{errorfs.OpFileRead, errorfs.OpFileReadAt}}
+	mem := vfs.NewCrashableMem()
+	s := mustOpen(t, memConfig(mem))
+	m := newModel(1)
+	w := consensus.Write{Entries: makeEntries(1, 1, 20, 1, 400)}
+	mustAppend(t, s.Group(1), w)
+	m.apply(w)
+	crashed := mem.CrashClone(vfs.CrashCloneCfg{})
+	mustClose(t, s)
+	f.armed.Store(true)
+	if _, err := Open(memConfig(errorfs.Wrap(crashed, f))); !errors.Is(err, errorfs.ErrInjected) {
+		t.Fatalf("Open: %v", err)
+	}
+	if diff := m.differs(loadCrashed(t, crashed)); diff != "" {
+		t.Fatal(diff)
+	}
+}
+
+// Once the store has failed, nothing that the library still wants to write, sync, rename or remove reaches the disk.
+func TestNothingIsWrittenAfterAFailure(t *testing.T) {
+	var failed atomic.Bool
+	count := &faults{kinds: []errorfs.OpKind{
+		errorfs.OpCreate, errorfs.OpRemove, errorfs.OpRename, errorfs.OpReuseForWrite, errorfs.OpFileWrite,
+		errorfs.OpFileWriteAt, errorfs.OpFileSync, errorfs.OpFileSyncData, errorfs.OpFileSyncTo,
+	}}
+	reason := errors.New("the store has failed")
+	fs := &libraryFS{
+		FS: errorfs.Wrap(vfs.NewMem(), count), fail: func(error) {}, parked: func() bool { return false },
+		stopped: func() error {
+			if failed.Load() {
+				return reason
+			}
+			return nil
+		},
+	}
+	var files []vfs.File
+	for _, name := range []string{"1.sst", "2.log", "MANIFEST-3"} {
+		file, err := fs.Create(name, vfs.WriteCategoryUnspecified)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, file)
+	}
+	dir, err := fs.OpenDir("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	failed.Store(true)
+	before := count.seen.Load()
+	for i, file := range files {
+		_, written := file.Write([]byte("x"))
+		_, syncedTo := file.SyncTo(1)
+		for _, err := range []error{written, syncedTo, file.Sync(), file.SyncData()} {
+			if (err == nil) != (i == 1) { // errors of a log would end the process: the store is asked instead
+				t.Errorf("file %d: %v", i, err)
+			}
+		}
+	}
+	for _, err := range []error{fs.Rename("1.sst", "9.sst"), created(fs, "4.sst")} {
+		if !errors.Is(err, reason) {
+			t.Errorf("got %v", err)
+		}
+	}
+	if err := errors.Join(fs.Remove("1.sst"), created(fs, "5.log"), dir.Sync()); err != nil {
+		t.Error(err)
+	}
+	if n := count.seen.Load() - before; n != 0 {
+		t.Errorf("%d operations reached the disk", n)
+	}
+}
+
+func created(fs vfs.FS, name string) error {
+	_, err := fs.Create(name, vfs.WriteCategoryUnspecified)
+	return err
+}
