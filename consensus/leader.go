@@ -75,7 +75,7 @@ func (c *Core) feed(id MemberID, p *progress) {
 		entries := c.log.slice(p.next, c.log.lastIndex(), c.cfg.MaxMessageBytes)
 		c.sendAppend(id, p, Cursor{Term: prev, Index: p.next - 1}, entries)
 		if p.state == probing {
-			p.probeSent = true
+			p.probeSent, p.probeEnd = true, p.next-1+Index(len(entries))
 			return
 		}
 		p.next += Index(len(entries))
@@ -161,8 +161,8 @@ func (c *Core) handleGranted(from MemberID, p *progress, m *AppendEntriesRespons
 	}
 	news := p.acknowledge(m.LastLogIndex)
 	switch {
-	case p.state == probing && (news || m.LastLogIndex+1 >= p.next):
-		p.state, p.probeSent, p.next = replicating, false, p.match+1
+	case p.state == probing && m.Hint.Index >= p.probeEnd && (news || m.LastLogIndex+1 >= p.next):
+		p.stream()
 	case p.state == syncing && p.match >= c.log.base.Index:
 		p.probe(p.match + 1)
 	}

@@ -25,6 +25,9 @@ type progress struct {
 	inflight []Index
 	// probeSent is set while a probe is unanswered.
 	probeSent bool
+	// probeEnd is the last index in the latest probe. Streaming begins when the peer has received it: one that
+	// answers without taking entries is busy.
+	probeEnd Index
 	// commitSent is the highest commit index that the peer was told.
 	commitSent Index
 	// round is the highest round that the peer answered.
@@ -56,7 +59,15 @@ func (p *progress) acknowledge(index Index) bool {
 // probe goes back to one message at a time, from next on.
 func (p *progress) probe(next Index) {
 	p.state, p.next = probing, max(next, p.match+1)
-	p.inflight, p.probeSent, p.stalled = p.inflight[:0], false, 0
+	p.inflight, p.probeSent, p.probeEnd, p.stalled = p.inflight[:0], false, 0, 0
+}
+
+// stream goes over to sending ahead, from behind the probe that the peer has received on.
+func (p *progress) stream() {
+	p.state, p.probeSent, p.next = replicating, false, max(p.match, p.probeEnd)+1
+	if p.probeEnd > p.match {
+		p.inflight = append(p.inflight, p.probeEnd)
+	}
 }
 
 // ready reports whether another AppendEntries may be sent.

@@ -282,7 +282,10 @@ func (g *group) step(m consensus.Envelope) error {
 	switch message := m.Message.(type) {
 	case *consensus.AppendEntries:
 		if len(message.Entries) > 0 && g.applier.swamped() {
-			return nil // as if it were lost: the leader sends it again
+			// As if they were lost: the leader is heard, and sends them again.
+			heard := *message
+			heard.Entries = nil
+			return g.core.Step(m.From, &heard)
 		}
 		return g.core.Step(m.From, m.Message)
 	case *consensus.ForwardCommand:

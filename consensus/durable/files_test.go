@@ -105,3 +105,25 @@ func created(fs vfs.FS, name string) error {
 	_, err := fs.Create(name, vfs.WriteCategoryUnspecified)
 	return err
 }
+
+// A manifest that was synced has its name after a power failure too: the marker that names it may be there already.
+func TestManifestHasItsName(t *testing.T) {
+	mem := vfs.NewCrashableMem()
+	if err := makeDir(mem, "host"); err != nil {
+		t.Fatal(err)
+	}
+	fs := &libraryFS{FS: mem, fail: func(err error) { t.Error(err) }, stopped: func() error { return nil }, parked: func() bool { return false }}
+	file, err := fs.Create("host/MANIFEST-000001", vfs.WriteCategoryUnspecified)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := file.Write([]byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(file.Sync(), file.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := mem.CrashClone(vfs.CrashCloneCfg{}).Stat("host/MANIFEST-000001"); err != nil {
+		t.Error(err)
+	}
+}
