@@ -16,7 +16,8 @@ func TestAnImageIsWhole(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	again := &table{t: t, r: newReplica(newRegister()), index: b.index}
+	again := newTable(t)
+	again.index = b.index
 	if err := again.r.restore(image); err != nil {
 		t.Fatal(err)
 	}
