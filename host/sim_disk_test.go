@@ -26,6 +26,8 @@ type simDisk struct {
 	// full, syncFails and slow are faults.
 	full, syncFails bool
 	slow            int64
+	// logDamaged is set from the damage to the log until the next start.
+	logDamaged bool
 	// folderOf is the process that uses the disk.
 	folderOf *simLife
 }
@@ -34,6 +36,8 @@ type simFile struct {
 	data []byte
 	// synced is how many bytes survive a power failure for sure.
 	synced int
+	// damaged is set once a bit was flipped.
+	damaged bool
 }
 
 // simRename is a change of a name: a new file has no from, a removed one no to.
@@ -113,10 +117,21 @@ func (d *simDisk) flipChunk() bool {
 			f.data = slices.Clone(f.data)
 			bit := d.w.rng.IntN(8 * len(f.data))
 			f.data[bit/8] ^= 1 << (bit % 8)
+			f.damaged = true
 			return true
 		}
 	}
 	return false
+}
+
+// damaged reports whether a flipped bit has not come to light yet: the next start may find it.
+func (d *simDisk) damaged() bool {
+	for _, f := range d.files {
+		if f.damaged {
+			return true
+		}
+	}
+	return d.logDamaged
 }
 
 // simFolder is a process's view of its chunk store's folder.
@@ -133,7 +148,12 @@ func (f simFolder) change() error {
 	case f.life.dead:
 		return errDead
 	case w.current != nil:
-		w.current.sleep(f.disk.delay()/4+1, "file")
+		delay := f.disk.delay()/4 + 1
+		if n := f.life.node; n.ambush != nil && w.chance(6) {
+			w.after(w.between(0, delay-1), "ambush", n.ambush)
+			n.ambush = nil
+		}
+		w.current.sleep(delay, "file")
 		if f.life.dead {
 			return errDead
 		}

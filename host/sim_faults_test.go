@@ -38,8 +38,15 @@ func (w *simWorld) processFault(f simFault, n *simNode) {
 	w.stats.count(f)
 	switch f {
 	case faultKill, faultPower:
-		n.kill(f == faultPower)
-		w.operator.restartLater(n)
+		strike := func() {
+			n.kill(f == faultPower)
+			w.operator.restartLater(n)
+		}
+		if w.chance(3) {
+			strike()
+			return
+		}
+		n.ambush = strike
 	case faultBlackout:
 		for _, n := range w.nodes {
 			n.kill(true)
@@ -122,21 +129,20 @@ func (w *simWorld) diskFault(f simFault, n *simNode) {
 
 // damage breaks what is stored, where the group survives that.
 func (w *simWorld) damage(f simFault, n *simNode) {
-	if n.doomed || !w.operator.mayLose(n) {
+	if n.disk.damaged() || !w.operator.mayLose(n) {
 		return
 	}
 	switch f {
 	case faultFlipLog:
 		if n.disk.flipLog() {
 			w.stats.count(f)
-			n.doomed = true
+			n.disk.logDamaged = true
 			n.kill(false)
 			w.operator.restartLater(n)
 		}
 	case faultFlipChunk:
 		if n.disk.flipChunk() {
 			w.stats.count(f)
-			n.doomed = true
 		}
 	case faultLostDisk:
 		w.stats.count(f)
@@ -146,9 +152,10 @@ func (w *simWorld) damage(f simFault, n *simNode) {
 	}
 }
 
-// flipLog damages a log that holds anything.
+// flipLog damages a log that holds anything, while its process runs: after a power failure, damage to the last
+// batch cannot be told from a torn one (see the durable log's doc.go).
 func (d *simDisk) flipLog() bool {
-	if d.log.hard.Term == 0 {
+	if d.log.hard.Term == 0 || d.folderOf == nil || d.folderOf.dead {
 		return false
 	}
 	if d.device != nil {
@@ -195,7 +202,7 @@ func (w *simWorld) beCalm() {
 		if n.paused {
 			n.resume()
 		}
-		if n.doomed {
+		if n.disk.damaged() {
 			n.kill(false)
 		}
 		if n.life == nil {

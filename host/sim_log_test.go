@@ -56,9 +56,12 @@ func (l *simLog) begin() {
 		return
 	}
 	l.flight, l.queue = l.queue, nil
-	l.disk.w.place(&simEvent{
-		at: l.disk.w.now + l.disk.delay(), kind: "synced", life: l.life, device: true, do: l.synced,
-	})
+	delay := l.disk.delay()
+	if n := l.life.node; n.ambush != nil {
+		l.disk.w.after(l.disk.w.between(0, delay-1), "ambush", n.ambush)
+		n.ambush = nil
+	}
+	l.disk.w.place(&simEvent{at: l.disk.w.now + delay, kind: "synced", life: l.life, device: true, do: l.synced})
 }
 
 // synced is the end of a sync. Those who wait hear of it when their process runs.
@@ -114,6 +117,9 @@ func (l *simLog) store(ops []simWrite) error {
 		return l.failed
 	}
 	w := l.disk.w
+	if l.disk.device != nil {
+		return l.disk.device.keep(l, ops)
+	}
 	var failure error
 	switch {
 	case l.disk.full:
@@ -122,9 +128,6 @@ func (l *simLog) store(ops []simWrite) error {
 	case l.disk.syncFails:
 		failure = errSync
 		w.stats.count(faultSyncFails)
-	}
-	if l.disk.device != nil {
-		return l.disk.device.store(l, ops, failure)
 	}
 	if failure != nil {
 		ops = ops[:w.rng.IntN(len(ops)+1)]
@@ -170,7 +173,7 @@ func (l *simLog) crash(power bool) {
 	}
 	l.disk.w.stats.lostWrites += len(ops) - some
 	if l.disk.device != nil {
-		l.disk.device.crash(l, ops, some, power)
+		l.disk.device.crash(l, ops[:some], power)
 		return
 	}
 	l.keep(ops[:some])

@@ -26,8 +26,8 @@ type simNode struct {
 	applySlow int64
 	// publishFails makes publications fail.
 	publishFails bool
-	// doomed is set when the disk is damaged: the next start may find that it is lost.
-	doomed bool
+	// ambush, when not nil, ends the process in the middle of its next write to the log.
+	ambush func()
 }
 
 // simLife is one run of a host's process: one member and its surroundings.
@@ -85,7 +85,7 @@ func (n *simNode) boot() {
 		w.operator.unreadable(n, err)
 		return
 	}
-	n.doomed = false
+	n.disk.logDamaged = false
 	l.seen.start(l)
 	l.place(l.tickAfter(w.rng.Int64N(simTick)), "tick", l.tick)
 	l.attend()
@@ -113,7 +113,7 @@ func (n *simNode) kill(power bool) {
 	}
 	l.log.crash(power)
 	n.disk.crash(power)
-	n.applySlow = 0
+	n.applySlow, n.ambush = 0, nil
 }
 
 func (n *simNode) pause(ticks int64) {

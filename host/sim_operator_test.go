@@ -113,7 +113,7 @@ func (o *simOperator) at(id consensus.MemberID) *placement {
 // keep theirs. No other disk may be damaged, and no change under way.
 func (o *simOperator) mayLose(n *simNode) bool {
 	for _, other := range o.w.nodes {
-		if other.doomed && other != n {
+		if other.disk.damaged() && other != n {
 			return false
 		}
 	}
@@ -141,7 +141,7 @@ func (o *simOperator) memberStopped(l *simLife, _ error) {
 
 // unreadable replaces a disk that cannot be read any more. Only faults may bring that about.
 func (o *simOperator) unreadable(n *simNode, err error) {
-	if !n.doomed {
+	if !n.disk.damaged() {
 		o.w.fail("%s does not start, and its disk was never damaged: %v", n.name, err)
 		return
 	}
@@ -155,7 +155,7 @@ func (o *simOperator) unreadable(n *simNode, err error) {
 func (o *simOperator) replace(n *simNode) {
 	old := o.at(n.id)
 	o.buried[n.id] = &n.disk.log
-	n.disk, n.doomed = newSimDisk(o.w), false
+	n.disk = newSimDisk(o.w)
 	o.w.stats.lostDisks++
 	next := placement{Host: n.name, Role: roleVoter, Replaces: n.id}
 	if old != nil {
@@ -174,7 +174,7 @@ func (o *simOperator) replace(n *simNode) {
 func (o *simOperator) change() {
 	w := o.w
 	for _, n := range w.nodes {
-		if n.doomed {
+		if n.disk.damaged() {
 			return
 		}
 	}

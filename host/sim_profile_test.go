@@ -32,6 +32,9 @@ type simProfile struct {
 	durable bool
 }
 
+// simDurableShare is one in how many seeds runs on production's store.
+const simDurableShare = 3
+
 // simFault is a kind of fault.
 type simFault int
 
@@ -80,7 +83,7 @@ func newSimProfile(rng *rand.Rand, steps int) simProfile {
 			RetainEntries: consensus.Index(1 + rng.IntN(12)), MaxMessageBytes: 200 << rng.IntN(5),
 		},
 		netDelay: simTick / int64(2+rng.IntN(40)), diskDelay: simTick / int64(2+rng.IntN(60)),
-		applyDelay: simTick / int64(5+rng.IntN(200)), faultEvery: simTick * int64(4+rng.IntN(24)),
+		applyDelay: simTick / int64(5+rng.IntN(200)), faultEvery: simTick * int64(2+rng.IntN(14)),
 		sessions: 2 + rng.IntN(3), plain: 1 + rng.IntN(2), think: simTick * int64(1+rng.IntN(5)), porcupine: rng.IntN(8) == 0,
 	}
 	if rng.IntN(3) > 0 {
@@ -92,6 +95,7 @@ func newSimProfile(rng *rand.Rand, steps int) simProfile {
 	if rng.IntN(3) > 0 {
 		p.late = rng.IntN(10)
 	}
+	p.durable = rng.IntN(simDurableShare) == 0
 	for f := range p.weights {
 		if rng.IntN(5) < 2 {
 			p.weights[f] = 1 + rng.IntN(4)

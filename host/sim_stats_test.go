@@ -42,6 +42,9 @@ type simStats struct {
 	reads           int
 	linearizable    int
 	porcupine       int
+	opened          int
+	storesFailed    int
+	tornWrites      int
 	faults          [faultKinds]int
 }
 
@@ -114,6 +117,9 @@ var simCounters = []struct {
 	{"refusedSessions", func(s *simStats) *int { return &s.refusedSessions }},
 	{"reads", func(s *simStats) *int { return &s.reads }},
 	{"linearizable", func(s *simStats) *int { return &s.linearizable }},
+	{"opened", func(s *simStats) *int { return &s.opened }},
+	{"storesFailed", func(s *simStats) *int { return &s.storesFailed }},
+	{"tornWrites", func(s *simStats) *int { return &s.tornWrites }},
 	{"porcupine", func(s *simStats) *int { return &s.porcupine }},
 }
 

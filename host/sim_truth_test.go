@@ -170,10 +170,18 @@ func (t *simTruth) checkCommit(l *simLife) {
 	t.checkMajority(l, t.chosen[commit-1].Position())
 }
 
-// checkMajority counts disks, in the configuration that was in force before this event. A disk that was
-// lost after its member's word counts: what is committed survives on the others (see mayLose).
+// checkMajority counts disks, in the configuration that was in force before this event or in the one that
+// the event put in force. A disk that was lost after its member's word counts: what is committed survives
+// on the others (see mayLose).
 func (t *simTruth) checkMajority(l *simLife, at consensus.Cursor) {
-	for _, half := range [][]consensus.MemberID{l.seen.inForce.Voters, l.seen.inForce.Outgoing} {
+	before, after := l.seen.inForce, l.g.core.Configuration()
+	if !t.onMajority(before, at) && !t.onMajority(after, at) {
+		t.w.fail("%s commits %s, which is not on the disks of a majority of %s", l.node.name, at, before)
+	}
+}
+
+func (t *simTruth) onMajority(config consensus.Configuration, at consensus.Cursor) bool {
+	for _, half := range [][]consensus.MemberID{config.Voters, config.Outgoing} {
 		holders := 0
 		for _, id := range half {
 			if t.w.operator.diskOf(id).holds(at) {
@@ -181,9 +189,10 @@ func (t *simTruth) checkMajority(l *simLife, at consensus.Cursor) {
 			}
 		}
 		if len(half) > 0 && 2*holders <= len(half) {
-			t.w.fail("%s commits %s, which is on the disks of %d of %v", l.node.name, at, holders, half)
+			return false
 		}
 	}
+	return true
 }
 
 func (t *simTruth) choose(l *simLife, at consensus.Cursor) {

@@ -30,7 +30,11 @@ type Config struct {
 	// group. 0 means DefaultMaxQueuedBytes.
 	MaxQueuedBytes int64
 
-	// What follows is for tests: another file system, a shorter reclaimDelay, an ear for the library.
+	// FS is for tests: a file system that fails and crashes in the place of the operating system's. No
+	// other process is locked out of it.
+	FS vfs.FS
+
+	// What follows is for tests too: the file system, a shorter reclaimDelay, an ear for the library.
 	fs      vfs.FS
 	reclaim time.Duration
 	events  pebble.EventListener
@@ -61,6 +65,9 @@ func (c *Config) validate() error {
 	}
 	if c.reclaim == 0 {
 		c.reclaim = reclaimDelay
+	}
+	if c.fs == nil {
+		c.fs = c.FS
 	}
 	if c.fs == nil {
 		c.fs = vfs.Default
