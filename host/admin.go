@@ -30,6 +30,16 @@ type Admin interface {
 	Status() api.HostStatus
 }
 
+// Membership is what an operator may ask about the members of groups and of the cluster. Errors are
+// *Error.
+type Membership interface {
+	// Members describes the members of a group that is led from this host, after the change that the
+	// request asks for, if any, was noted; it goes on by itself until the reply says Settled.
+	Members(ctx context.Context, request api.MembersRequest) (api.MembersReply, error)
+	// Hosts describes the hosts of the cluster, after the change that the request asks for.
+	Hosts(ctx context.Context, request api.HostsRequest) (api.HostsReply, error)
+}
+
 // Blobs serves pieces of modules, manifests and chunks to other hosts.
 type Blobs interface {
 	// Piece returns at most request.Limit bytes from request.Offset, and the blob's whole size.

@@ -9,8 +9,10 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
 	"time"
 
+	"github.com/groutlabs/grout/consensus"
 	"github.com/groutlabs/grout/sdk/api"
 )
 
@@ -22,19 +24,24 @@ type Hello interface {
 	SubscribeHello(deliver func(data []byte)) (stop func(), err error)
 }
 
-// member of a cluster: a host's name and the identity of its data folder.
+// clusterHost is a host of a cluster: its name and the identity of its data folder.
 type clusterHost struct {
 	Name string `json:"name"`
 	// ID is random and made with the data folder: a host that lost its folder has another.
 	ID string `json:"id"`
+	// Member is the host's member of the catalog, NoMember before it has one.
+	Member consensus.MemberID `json:"member,omitempty"`
 }
 
-// clusterRecord says who belongs to a cluster. It is written once, before the catalog starts, and
-// never changes.
+// clusterRecord says who belongs to a cluster.
 type clusterRecord struct {
-	ID    string        `json:"id"`
-	Key   []byte        `json:"key"`
-	Hosts []clusterHost `json:"hosts"`
+	ID  string `json:"id"`
+	Key []byte `json:"key"`
+	// Founders are the hosts that formed the cluster. They never change: the catalog begins with them.
+	Founders []clusterHost `json:"founders"`
+	// Hosts are the present ones, as of the catalog's entry Version.
+	Hosts   []clusterHost   `json:"hosts"`
+	Version consensus.Index `json:"version"`
 }
 
 // host returns the record's host of a name.
@@ -76,7 +83,8 @@ const helloInterval = 250 * time.Millisecond
 //
 // A cluster is formed when all of the hosts named at the start have met, none of them belonging to
 // one already: the host with the first name writes the record, durably, and gives it to the others.
-// So a host whose folder was lost can never form a second cluster beside the first.
+// So a host whose folder was lost can never form a second cluster beside the first. It waits, as any new
+// host does, until an operator admits it (see door.go).
 type bootstrap struct {
 	name   string
 	peers  []string
@@ -86,9 +94,18 @@ type bootstrap struct {
 	logger *slog.Logger
 
 	self     clusterHost
-	record   *clusterRecord
 	met      map[string]clusterHost
 	incoming chan helloMessage
+
+	// joining is held while a record is written.
+	joining sync.Mutex
+	// mu guards record, which is replaced and never changed, and what the door has seen.
+	mu     sync.Mutex
+	record *clusterRecord
+	// told is the cluster that this host, which is not part of it, has heard of: then it forms none.
+	told     string
+	visitors map[string]visitor
+	seen     map[string]sighting
 }
 
 // newBootstrap reads who this host is, or makes it up in a new data folder.
@@ -96,6 +113,7 @@ func newBootstrap(cfg *Config) (*bootstrap, error) {
 	b := &bootstrap{
 		name: cfg.Name, peers: slices.Sorted(slices.Values(cfg.Peers)), store: cfg.Store, hello: cfg.Hello,
 		clock: cfg.Clock, logger: cfg.Logger, met: map[string]clusterHost{}, incoming: make(chan helloMessage, 64),
+		visitors: map[string]visitor{}, seen: map[string]sighting{},
 	}
 	id, err := cfg.Store.Meta(metaHostID)
 	if err != nil {
@@ -125,22 +143,28 @@ func (b *bootstrap) check(record *clusterRecord) error {
 	known, ok := record.host(b.name)
 	switch {
 	case !ok:
-		return fmt.Errorf("%w: cluster %s has the hosts %v, this one is %q", ErrIdentity, record.ID, record.names(), b.name)
+		return fmt.Errorf("%w: cluster %s has the hosts %v, this one is %q: it was removed, or the folder is another host's", ErrIdentity, record.ID, record.names(), b.name)
 	case known.ID != b.self.ID:
-		return fmt.Errorf("%w: cluster %s knows %q by another data folder; put that folder back, or remove the host from the cluster first",
-			ErrIdentity, record.ID, b.name)
+		return fmt.Errorf("%w: cluster %s knows %q by another data folder, which was admitted in place of this one", ErrIdentity, record.ID, b.name)
 	}
 	return nil
 }
 
+// known returns the record as it is now, nil while this host belongs to no cluster.
+func (b *bootstrap) known() *clusterRecord {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.record
+}
+
 // run returns when this host belongs to a cluster.
 func (b *bootstrap) run(ctx context.Context) (*clusterRecord, error) {
-	if b.record != nil {
-		return b.record, nil
+	if record := b.known(); record != nil {
+		return record, nil
 	}
 	if len(b.peers) == 1 {
 		err := b.found()
-		return b.record, err
+		return b.known(), err
 	}
 	stop, err := b.hello.SubscribeHello(b.hear)
 	if err != nil {
@@ -149,13 +173,12 @@ func (b *bootstrap) run(ctx context.Context) (*clusterRecord, error) {
 	defer stop()
 	ticks, stopTicks := b.clock.Tick(helloInterval)
 	defer stopTicks()
-	b.logger.Info("waiting for the other hosts to form a cluster", "host", b.name, "peers", b.peers)
+	b.logger.Info("waiting for the other hosts to form a cluster, or to be admitted to theirs", "host", b.name, "peers", b.peers)
 	err = b.say()
-	for b.record == nil && err == nil {
+	for b.known() == nil && err == nil {
 		select {
 		case <-ctx.Done():
-			return nil, fmt.Errorf("host: no cluster was formed: this host (%s) has met %d of %d hosts (%v): %w",
-				b.name, len(b.met), len(b.peers), b.peers, context.Cause(ctx))
+			return nil, b.alone(context.Cause(ctx))
 		case <-ticks:
 			err = b.say()
 		case m := <-b.incoming:
@@ -165,7 +188,18 @@ func (b *bootstrap) run(ctx context.Context) (*clusterRecord, error) {
 	if err != nil {
 		return nil, err
 	}
-	return b.record, b.say()
+	return b.known(), b.say()
+}
+
+// alone says why this host belongs to no cluster yet.
+func (b *bootstrap) alone(cause error) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.told != "" {
+		return fmt.Errorf("%w: host %s is not part of cluster %s: admit it with 'grout hosts admit %s': %w", ErrIdentity, b.name, b.told, b.name, cause)
+	}
+	return fmt.Errorf("host: no cluster was formed: this host (%s) has met %d of %d hosts (%v): %w",
+		b.name, len(b.met), len(b.peers), b.peers, cause)
 }
 
 // hear takes a hello off the transport. What does not fit is said again.
@@ -183,7 +217,7 @@ func (b *bootstrap) hear(data []byte) {
 
 // say tells the others who this host is and whether it has a cluster.
 func (b *bootstrap) say() error {
-	data, err := json.Marshal(helloMessage{From: b.self, Peers: b.peers, Cluster: b.record})
+	data, err := json.Marshal(helloMessage{From: b.self, Peers: b.peers, Cluster: b.known()})
 	if err != nil {
 		return fmt.Errorf("host: encoding a hello: %w", err)
 	}
@@ -196,13 +230,17 @@ func (b *bootstrap) say() error {
 // meet learns from another host's hello.
 func (b *bootstrap) meet(m helloMessage) error {
 	if m.Cluster != nil {
-		if _, listed := m.Cluster.host(b.name); !listed && !slices.Equal(m.Peers, b.peers) {
-			return nil // another cluster on the same NATS account
+		known, listed := m.Cluster.host(b.name)
+		if listed && known.ID == b.self.ID {
+			return b.join(m.Cluster)
 		}
-		if err := b.check(m.Cluster); err != nil {
-			return err
+		if m.Cluster.shares(b.peers) { // else it is another cluster on the same NATS account
+			b.excluded(m.Cluster, listed)
 		}
-		return b.join(m.Cluster)
+		return nil
+	}
+	if b.heard() {
+		return nil // other hosts without a cluster do not matter any more
 	}
 	if !slices.Contains(b.peers, m.From.Name) {
 		return nil
@@ -226,17 +264,53 @@ func (b *bootstrap) meet(m helloMessage) error {
 	return nil
 }
 
+// shares reports whether any of the names is that of a host of the cluster.
+func (r *clusterRecord) shares(names []string) bool {
+	return slices.ContainsFunc(r.Hosts, func(h clusterHost) bool { return slices.Contains(names, h.Name) })
+}
+
+// heard reports whether this host knows of a cluster that it is not part of.
+func (b *bootstrap) heard() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.told != ""
+}
+
+// excluded tells the operator, once, what this host waits for.
+func (b *bootstrap) excluded(cluster *clusterRecord, listed bool) {
+	b.mu.Lock()
+	again := b.told == cluster.ID
+	b.told = cluster.ID
+	b.mu.Unlock()
+	if again {
+		return
+	}
+	why := "this host is not part of the cluster yet"
+	if listed {
+		why = "the cluster knows this host by another data folder: put that folder back if there is one, and only else admit this one"
+	}
+	b.logger.Warn(why+": waiting to be admitted with 'grout hosts admit "+b.name+"'", "host", b.name, "cluster", cluster.ID, "hosts", cluster.names())
+}
+
 // found makes a new cluster of the hosts that have met.
 func (b *bootstrap) found() error {
 	record := &clusterRecord{ID: hex.EncodeToString(randomBytes(8)), Key: randomBytes(32)}
-	for _, name := range b.peers {
-		record.Hosts = append(record.Hosts, b.met[name])
+	for i, name := range b.peers {
+		h := b.met[name]
+		h.Member = memberID(0, i)
+		record.Hosts = append(record.Hosts, h)
 	}
+	record.Founders = record.Hosts
 	return b.join(record)
 }
 
-// join writes the record: from here on this host belongs to the cluster.
+// join writes the record, unless a newer one is there: from here on this host belongs to the cluster.
 func (b *bootstrap) join(record *clusterRecord) error {
+	b.joining.Lock()
+	defer b.joining.Unlock()
+	if old := b.known(); old != nil && old.Version >= record.Version {
+		return nil
+	}
 	data, err := json.Marshal(record)
 	if err != nil {
 		return fmt.Errorf("host: encoding the cluster record: %w", err)
@@ -244,25 +318,10 @@ func (b *bootstrap) join(record *clusterRecord) error {
 	if err := b.store.SetMeta(metaCluster, data); err != nil {
 		return err
 	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	b.record = record
 	return nil
-}
-
-// greet gives the record to hosts that say hello without one, until stop is called: those that
-// missed it, and those that lost their folder and have to be told.
-func (b *bootstrap) greet() (stop func(), err error) {
-	return b.hello.SubscribeHello(func(data []byte) {
-		m, err := decodeHello(data)
-		if err != nil || m.Cluster != nil || m.From.ID == b.self.ID {
-			return
-		}
-		if _, listed := b.record.host(m.From.Name); !listed {
-			return
-		}
-		if err := b.say(); err != nil {
-			b.logger.Warn("answering a hello", "error", err)
-		}
-	})
 }
 
 // catalogRef is the catalog's group of a cluster.

@@ -145,7 +145,8 @@ func (h *hall) wait(t *testing.T, guests ...*guest) {
 // greets makes a host that has a cluster answer the others.
 func (g *guest) greets(t *testing.T) {
 	t.Helper()
-	stop, err := g.boot.greet()
+	entrance := door{bootstrap: g.boot, replaced: func() { t.Errorf("%s was replaced", g.boot.name) }}
+	stop, err := entrance.open()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -248,8 +249,9 @@ func TestDifferentPeers(t *testing.T) {
 	}
 }
 
-// TestALostFolder shows that a host whose folder was lost is told so by the others, never makes a second
-// cluster, not even when most of the folders are lost, and that a folder under another name is refused.
+// TestALostFolder shows that a host whose folder was lost hears of the cluster from the others, waits,
+// says once what it waits for, and never makes a second cluster, not even when most of the folders are
+// lost; and that a folder under another name is refused.
 func TestALostFolder(t *testing.T) {
 	h := newHall()
 	guests := h.form(t)
@@ -262,15 +264,19 @@ func TestALostFolder(t *testing.T) {
 		h.tick()
 		eventually(t, "the hosts say hello", func() bool { return h.count() >= said+2 })
 	}
-	if a2.boot.record != nil || c2.boot.record != nil {
+	if a2.boot.known() != nil || c2.boot.known() != nil {
 		t.Fatal("a second cluster was formed")
 	}
 	again := h.enter(t, b.store.reopen(), "b", "a", "b", "c")
 	h.wait(t, again)
 	again.greets(t)
-	h.wait(t, a2, c2)
-	for _, g := range []*guest{a2, c2} {
-		if !errors.Is(g.err, ErrIdentity) {
+	b2 := h.enter(t, newMemStore(), "b", "a", "b", "c") // now all three of them wait
+	eventually(t, "all of them are heard", func() bool { h.tick(); return len(again.boot.waiting()) == 3 })
+	eventually(t, "all of them are told", func() bool { h.tick(); return a2.boot.heard() && b2.boot.heard() && c2.boot.heard() })
+	for _, g := range []*guest{a2, c2, b2} {
+		g.cancel()
+		<-g.ended
+		if !errors.Is(g.err, ErrIdentity) || !strings.Contains(g.err.Error(), "grout hosts admit "+g.boot.name) {
 			t.Errorf("%s: %v", g.boot.name, g.err)
 		}
 		if stored, err := g.store.Meta(metaCluster); stored != nil || err != nil {
@@ -338,9 +344,9 @@ func TestStrangersInTheHall(t *testing.T) {
 	a := h.enter(t, newMemStore(), "a", "a", "b")
 	eventually(t, "the host listens", func() bool { return h.listeners() == 1 })
 	for _, m := range []helloMessage{
-		{From: clusterHost{"x", "1"}, Peers: []string{"x", "y"}, Cluster: &clusterRecord{ID: "other", Hosts: []clusterHost{{"x", "1"}, {"y", "2"}}}},
-		{From: clusterHost{"x", "1"}, Peers: []string{"x", "y"}},
-		{From: clusterHost{"a", "not me"}, Peers: []string{"a", "b"}},
+		{From: clusterHost{Name: "x", ID: "1"}, Peers: []string{"x", "y"}, Cluster: &clusterRecord{ID: "other", Hosts: []clusterHost{{Name: "x", ID: "1"}, {Name: "y", ID: "2"}}}},
+		{From: clusterHost{Name: "x", ID: "1"}, Peers: []string{"x", "y"}},
+		{From: clusterHost{Name: "a", ID: "not me"}, Peers: []string{"a", "b"}},
 	} {
 		data, err := json.Marshal(m)
 		if err != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"slices"
 	"sort"
+	"strings"
 	"sync/atomic"
 
 	"github.com/groutlabs/grout/consensus"
@@ -31,16 +32,36 @@ type placement struct {
 
 // groupRecord is a group as the catalog knows it.
 type groupRecord struct {
-	Name         string      `codec:"n"`
-	ID           GroupID     `codec:"i"`
-	Module       Digest      `codec:"m"`
-	Limits       api.Limits  `codec:"l"`
-	Init         []byte      `codec:"a"`
-	Replicas     int         `codec:"r"`
-	Members      []placement `codec:"p"`
-	Key          [32]byte    `codec:"k"`
-	Seed         [32]byte    `codec:"s"`
-	CreatedNanos int64       `codec:"c"`
+	Name     string     `codec:"n"`
+	ID       GroupID    `codec:"i"`
+	Module   Digest     `codec:"m"`
+	Limits   api.Limits `codec:"l"`
+	Init     []byte     `codec:"a"`
+	Replicas int        `codec:"r"`
+	// Initial are the first voters. They never change: every member, those included that join later,
+	// begins with this configuration and learns the present one from the log.
+	Initial []consensus.MemberID `codec:"f"`
+	Members []placement          `codec:"p"`
+	// NextMember numbers the members: no number is used twice.
+	NextMember int `codec:"u"`
+	// Configuration is the entry that carried the configuration of which the members' Is is a copy.
+	Configuration consensus.Index `codec:"x"`
+	// DemoteAfterNanos is how long a voter may be silent before the group demotes it, 0 for ever, and
+	// VoterFloor how many voters stay in any case.
+	DemoteAfterNanos int64    `codec:"e"`
+	VoterFloor       int      `codec:"v"`
+	Key              [32]byte `codec:"k"`
+	Seed             [32]byte `codec:"s"`
+	CreatedNanos     int64    `codec:"c"`
+}
+
+// hostRecord is a host of the cluster.
+type hostRecord struct {
+	Name string `codec:"n"`
+	// ID is the identity of its data folder.
+	ID string `codec:"i"`
+	// Life is its member of the catalog.
+	Life consensus.MemberID `codec:"m"`
 }
 
 // moduleRecord is a module and the hosts that are known to hold it durably.
@@ -53,11 +74,40 @@ type moduleRecord struct {
 // catalogView is the catalog's whole state, in the order of names and digests. It is never changed:
 // an applied command makes a new one.
 type catalogView struct {
-	Hosts   []string       `codec:"h"`
+	Hosts []hostRecord `codec:"h"`
+	// HostsAt is the index of the last command that changed Hosts.
+	HostsAt consensus.Index `codec:"t"`
+	// Self is the catalog as a group: its members.
+	Self    groupRecord    `codec:"s"`
 	Groups  []groupRecord  `codec:"g"`
 	Modules []moduleRecord `codec:"m"`
 	// Applied is the index of the last command.
 	Applied consensus.Index `codec:"x"`
+}
+
+// host returns a host's record.
+func (v *catalogView) host(name string) (hostRecord, bool) {
+	i, found := slices.BinarySearchFunc(v.Hosts, name, func(h hostRecord, name string) int { return strings.Compare(h.Name, name) })
+	if !found {
+		return hostRecord{}, false
+	}
+	return v.Hosts[i], true
+}
+
+func (v *catalogView) names() []string {
+	var names []string
+	for _, h := range v.Hosts {
+		names = append(names, h.Name)
+	}
+	return names
+}
+
+// record returns a group's record, also the catalog's own.
+func (v *catalogView) record(name string) (groupRecord, bool) {
+	if name == catalogGroup {
+		return v.Self, true
+	}
+	return v.group(name)
 }
 
 // group returns a group's record.
@@ -94,11 +144,20 @@ type catalogCommand struct {
 	Create *groupRecord `codec:"c,omitempty"`
 	// Remove takes a group away.
 	Remove string `codec:"r,omitempty"`
+	// Members changes what the members of a group shall be.
+	Members *membersChange `codec:"e,omitempty"`
+	// Observed tells what a group's committed configuration made of its members.
+	Observed *observedMembers `codec:"o,omitempty"`
+	// Admit takes a host, or another folder of a known host, into the cluster; Life is assigned.
+	Admit *hostRecord `codec:"a,omitempty"`
+	// Expel takes a host out of the cluster.
+	Expel string `codec:"x,omitempty"`
 }
 
-// catalogQuery asks for a page of groups: those after a name, at most Limit, and fewer when they are
-// large. Only a page without any says that there are no more.
+// catalogQuery asks for the group Name, or for a page of groups: those after a name, at most Limit, and
+// fewer when they are large. Only a page without any says that there are no more.
 type catalogQuery struct {
+	Name  string `codec:"n"`
 	After string `codec:"a"`
 	Limit int    `codec:"l"`
 }
@@ -109,6 +168,10 @@ const (
 	catalogNotFound  = 2
 	catalogNotHeld   = 3
 	catalogMalformed = 4
+	// catalogForbidden: the change would leave a group or the cluster without what it needs.
+	catalogForbidden = 5
+	// catalogPending: the change has to wait for another one.
+	catalogPending = 6
 )
 
 // catalog is the machine of the catalog group.
@@ -118,10 +181,19 @@ type catalog struct {
 	changed func()
 }
 
-func newCatalog(hosts []string, changed func()) *catalog {
+// newCatalog makes the catalog of a cluster with these first hosts, in the order of their names. It is
+// the same on every host, those included that join later.
+func newCatalog(founders []clusterHost, changed func()) *catalog {
 	c := &catalog{changed: changed}
-	sorted := slices.Sorted(slices.Values(hosts))
-	c.view.Store(&catalogView{Hosts: sorted})
+	view := &catalogView{Self: groupRecord{Name: catalogGroup, NextMember: len(founders)}}
+	for _, f := range founders {
+		view.Hosts = append(view.Hosts, hostRecord{Name: f.Name, ID: f.ID, Life: f.Member})
+		view.Self.Initial = append(view.Self.Initial, f.Member)
+		view.Self.Members = append(view.Self.Members, placement{
+			Host: f.Name, Member: f.Member, Home: f.Member, Role: roleVoter, Is: roleVoter,
+		})
+	}
+	c.view.Store(view)
 	return c
 }
 
@@ -133,41 +205,56 @@ func (c *catalog) Apply(entry EntryContext, payload []byte) (Outcome, error) {
 	}
 	old := c.view.Load()
 	next := &catalogView{
-		Hosts: old.Hosts, Groups: slices.Clone(old.Groups), Modules: slices.Clone(old.Modules), Applied: entry.Index,
+		Hosts: slices.Clone(old.Hosts), HostsAt: old.HostsAt, Self: old.Self, Groups: slices.Clone(old.Groups),
+		Modules: slices.Clone(old.Modules), Applied: entry.Index,
 	}
-	outcome := Outcome{}
-	switch {
-	case command.Hold != nil:
-		next.hold(*command.Hold)
-	case command.Copy != nil:
-		if outcome = refused(catalogNotFound, "the module is gone"); old.module(command.Copy.Digest) != nil {
-			outcome = Outcome{}
-			next.hold(*command.Copy)
-		}
-	case command.Create != nil:
-		outcome = next.create(entry, *command.Create)
-	default:
-		outcome = next.remove(command.Remove)
-	}
+	outcome := next.carryOut(entry, &command)
 	if outcome.Kind != Applied {
-		next = &catalogView{Hosts: old.Hosts, Groups: old.Groups, Modules: old.Modules, Applied: entry.Index}
+		unchanged := *old
+		unchanged.Applied = entry.Index
+		next = &unchanged
 	}
 	c.view.Store(next)
 	c.changed()
 	return outcome, nil
 }
 
+// carryOut changes a view that shares the members of its groups and the holders of its modules with
+// others: whatever changes those copies them first.
+func (v *catalogView) carryOut(entry EntryContext, c *catalogCommand) Outcome {
+	switch {
+	case c.Hold != nil:
+		return v.hold(*c.Hold)
+	case c.Copy != nil:
+		if v.module(c.Copy.Digest) == nil {
+			return refused(catalogNotFound, "the module is gone")
+		}
+		return v.hold(*c.Copy)
+	case c.Create != nil:
+		return v.create(entry, *c.Create)
+	case c.Members != nil:
+		return v.changeMembers(*c.Members)
+	case c.Observed != nil:
+		return v.observe(*c.Observed)
+	case c.Admit != nil:
+		return v.admit(entry.Index, *c.Admit)
+	case c.Expel != "":
+		return v.expel(entry.Index, c.Expel)
+	}
+	return v.remove(c.Remove)
+}
+
 func refused(code int32, message string) Outcome {
 	return Outcome{Kind: Refused, Code: code, Message: message}
 }
 
-func (v *catalogView) hold(held moduleRecord) {
+func (v *catalogView) hold(held moduleRecord) Outcome {
 	i, found := slices.BinarySearchFunc(v.Modules, held.Digest, func(m moduleRecord, d Digest) int {
 		return bytes.Compare(m.Digest[:], d[:])
 	})
 	if !found {
 		v.Modules = slices.Insert(v.Modules, i, held)
-		return
+		return Outcome{}
 	}
 	m := &v.Modules[i]
 	m.Holders = slices.Clone(m.Holders)
@@ -176,6 +263,7 @@ func (v *catalogView) hold(held moduleRecord) {
 			m.Holders = slices.Insert(m.Holders, j, host)
 		}
 	}
+	return Outcome{}
 }
 
 func (v *catalogView) create(entry EntryContext, g groupRecord) Outcome {
@@ -192,7 +280,12 @@ func (v *catalogView) create(entry EntryContext, g groupRecord) Outcome {
 		return refused(catalogNotHeld, "the module is not held by a majority of the hosts")
 	}
 	g.ID, g.CreatedNanos = GroupID(entry.Index), entry.TimeNanos
-	g.Members = v.place(g)
+	g.Initial, g.Members, g.NextMember, g.Configuration = nil, nil, 0, 0
+	for _, host := range v.emptiest(g.Replicas) {
+		m := g.nextMember(host, roleVoter)
+		m.Is = roleVoter
+		g.Initial, g.Members = append(g.Initial, m.Member), append(g.Members, m)
+	}
 	v.Groups = slices.Insert(v.Groups, i, g)
 	out, err := pack(g)
 	if err != nil {
@@ -201,28 +294,36 @@ func (v *catalogView) create(entry EntryContext, g groupRecord) Outcome {
 	return Outcome{Output: out}
 }
 
-// place chooses the hosts with the fewest members, in the order of names among equals. A member's ID
-// holds the group's, so that no member of another group or of another life can have it.
-func (v *catalogView) place(g groupRecord) []placement {
+// emptiest chooses the hosts with the fewest members, in the order of names among equals.
+func (v *catalogView) emptiest(n int) []hostRecord {
 	load := map[string]int{}
-	for _, other := range v.Groups {
-		for _, p := range other.Members {
-			load[p.Host]++
+	for _, g := range v.Groups {
+		for _, p := range g.Members {
+			if p.Role != roleNone {
+				load[p.Host]++
+			}
 		}
 	}
 	hosts := slices.Clone(v.Hosts)
-	slices.SortStableFunc(hosts, func(a, b string) int { return load[a] - load[b] })
-	hosts = hosts[:min(g.Replicas, len(hosts))]
-	slices.Sort(hosts)
-	var members []placement
-	for i, host := range hosts {
-		members = append(members, placement{Host: host, Member: memberID(g.ID, i)})
-	}
-	return members
+	slices.SortStableFunc(hosts, func(a, b hostRecord) int { return load[a.Name] - load[b.Name] })
+	hosts = hosts[:min(n, len(hosts))]
+	slices.SortFunc(hosts, func(a, b hostRecord) int { return strings.Compare(a.Name, b.Name) })
+	return hosts
 }
 
+// nextMember makes a new member for a host. A member's ID holds the group's, and a number that no
+// other member of the group ever had: so it names one replica and one life of its disk (R6).
+func (g *groupRecord) nextMember(host hostRecord, role memberRole) placement {
+	m := placement{Host: host.Name, Home: host.Life, Member: memberID(g.ID, g.NextMember), Role: role}
+	g.NextMember++
+	return m
+}
+
+// memberBits is how much of a member's ID numbers the members of its group.
+const memberBits = 16
+
 func memberID(group GroupID, ordinal int) consensus.MemberID {
-	return consensus.MemberID(uint64(group)<<8 | uint64(ordinal+1))
+	return consensus.MemberID(uint64(group)<<memberBits | uint64(ordinal+1))
 }
 
 // remove takes a group away, and its module when no other group has it.
@@ -251,12 +352,15 @@ func (c *catalog) Query(_ EntryContext, payload []byte) (Outcome, error) {
 		return refused(catalogMalformed, err.Error()), nil
 	}
 	view := c.view.Load()
+	if query.Name != "" {
+		return view.answer(query.Name)
+	}
 	from := sort.Search(len(view.Groups), func(i int) bool { return view.Groups[i].Name > query.After })
 	page := slices.Clone(view.Groups[from:min(len(view.Groups), from+max(query.Limit, 1))])
 	size := 0
 	for i := range page {
 		page[i].Init = nil
-		if size += 256 + len(page[i].Name) + len(page[i].Members)*(api.MaxNameBytes+16); size > maxPageBytes && i > 0 {
+		if size += 256 + len(page[i].Name) + len(page[i].Members)*(api.MaxNameBytes+64); size > maxPageBytes && i > 0 {
 			page = page[:i]
 			break
 		}
@@ -266,6 +370,18 @@ func (c *catalog) Query(_ EntryContext, payload []byte) (Outcome, error) {
 		return Outcome{}, err
 	}
 	return Outcome{Output: out}, nil
+}
+
+// answer is the reply to a query for one group: a catalogView with its record, if there is one, and
+// with the hosts.
+func (v *catalogView) answer(name string) (Outcome, error) {
+	found := catalogView{Hosts: v.Hosts, Applied: v.Applied}
+	if record, ok := v.record(name); ok {
+		record.Init = nil
+		found.Groups = []groupRecord{record}
+	}
+	out, err := pack(found)
+	return Outcome{Output: out}, err
 }
 
 // Image implements Machine.

@@ -22,8 +22,17 @@ type ledger struct {
 
 func newLedger(t *testing.T, hosts ...string) *ledger {
 	l := &ledger{t: t}
-	l.catalog = newCatalog(hosts, func() { l.rings++ })
+	l.catalog = newCatalog(founders(hosts...), func() { l.rings++ })
 	return l
+}
+
+// founders are the first hosts of a cluster, as their record has them.
+func founders(names ...string) []clusterHost {
+	var out []clusterHost
+	for i, name := range slices.Sorted(slices.Values(names)) {
+		out = append(out, clusterHost{Name: name, ID: "folder-" + name, Member: memberID(0, i)})
+	}
+	return out
 }
 
 func (l *ledger) do(c catalogCommand) Outcome {

@@ -196,6 +196,9 @@ func FuzzCatalog(f *testing.F) {
 	for _, c := range []catalogCommand{
 		{Hold: &moduleRecord{Digest: Digest{1}, Size: 3, Holders: []string{"a"}}},
 		{Create: &groupRecord{Name: "g", Module: Digest{1}, Replicas: 1}}, {Remove: "g"},
+		{Members: &membersChange{Group: catalogGroup, Action: "demote", Host: "b"}}, {Members: &membersChange{Group: "g", Action: "replace", Host: "a", With: "b"}},
+		{Observed: &observedMembers{Group: 0, Index: 9, Voters: []consensus.MemberID{1}, Observers: []consensus.MemberID{2}}},
+		{Admit: &hostRecord{Name: "b", ID: "another folder"}}, {Admit: &hostRecord{Name: "c", ID: "x"}}, {Expel: "b"},
 	} {
 		packed, err := pack(c)
 		if err != nil {
@@ -204,7 +207,7 @@ func FuzzCatalog(f *testing.F) {
 		f.Add(packed)
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		c := newCatalog([]string{"a"}, func() {})
+		c := newCatalog(founders("a", "b"), func() {})
 		hold, err := pack(catalogCommand{Hold: &moduleRecord{Digest: Digest{}, Size: 3, Holders: []string{"a"}}})
 		if err != nil {
 			t.Fatal(err)

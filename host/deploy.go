@@ -128,7 +128,7 @@ func (h *Host) checkDeploy(request api.DeployRequest) (groupRecord, error) {
 	if err != nil || len(raw) != len(Digest{}) {
 		return groupRecord{}, fault(api.CodeBadRequest, "module %q is not a SHA-256 in hexadecimal", request.Module)
 	}
-	hosts := len(h.record.Hosts)
+	hosts := len(h.machine.view.Load().Hosts)
 	replicas := request.Replicas
 	if replicas == 0 {
 		replicas = min(defaultReplicas, hosts)
@@ -142,9 +142,36 @@ func (h *Host) checkDeploy(request api.DeployRequest) (groupRecord, error) {
 	if len(request.Init) > MaxCommandBytes {
 		return groupRecord{}, fault(api.CodeTooLarge, "the init argument has %d bytes, at most %d are possible", len(request.Init), MaxCommandBytes)
 	}
-	return groupRecord{
+	record := groupRecord{
 		Name: request.Group, Module: Digest(raw), Limits: request.Limits, Init: request.Init, Replicas: replicas,
-	}, nil
+	}
+	return record, h.checkDemotion(request, &record)
+}
+
+// defaultVoterFloor is how many voters automatic demotion leaves where a deployment does not say.
+const defaultVoterFloor = 3
+
+// checkDemotion reads the part of a request that is about silent voters.
+func (h *Host) checkDemotion(request api.DeployRequest, record *groupRecord) error {
+	if request.DemoteAfter == "" {
+		if request.VoterFloor != 0 {
+			return fault(api.CodeBadRequest, "a floor of voters is of use only where silent ones are demoted: say after how long")
+		}
+		return nil
+	}
+	least := 2 * time.Duration(h.cfg.Timing.ElectionTicks) * h.cfg.Timing.Tick
+	after, err := time.ParseDuration(request.DemoteAfter)
+	if err != nil || after < least {
+		return fault(api.CodeBadRequest, "demote after %q: not a duration of at least %s, such as 30s", request.DemoteAfter, least)
+	}
+	if request.VoterFloor < 0 || request.VoterFloor > consensus.MaxMembers {
+		return fault(api.CodeBadRequest, "a floor of %d voters: 1 to %d are possible, 3 are advised", request.VoterFloor, consensus.MaxMembers)
+	}
+	record.DemoteAfterNanos, record.VoterFloor = after.Nanoseconds(), request.VoterFloor
+	if record.VoterFloor == 0 {
+		record.VoterFloor = defaultVoterFloor
+	}
+	return nil
 }
 
 // spread waits until a majority of the hosts holds a module durably.
@@ -185,8 +212,7 @@ func (h *Host) watch(ctx context.Context, what string, condition func() bool) er
 
 // awaitLeader waits until a new group works, as far as this host can see that.
 func (h *Host) awaitLeader(ctx context.Context, record groupRecord) (api.GroupInfo, error) {
-	here := slices.ContainsFunc(record.Members, func(p placement) bool { return p.Host == h.cfg.Name })
-	if here {
+	if here := record.at(h.life) != nil; here {
 		err := h.watch(ctx, "the group's leader", func() bool {
 			info := h.describe(record)
 			return info.Leader != "" || len(info.Problems) > 0
@@ -226,7 +252,7 @@ func (h *Host) ask(ctx context.Context, send func(done func(Reply))) (Reply, err
 		case reply = <-answer:
 		case <-ctx.Done():
 			return Reply{}, fault(api.CodeUnknown, "the catalog did not answer in time, look at the state before trying again: is a majority of the hosts %v running?",
-				h.record.names())
+				h.machine.view.Load().names())
 		}
 		if reply.Err == nil {
 			return reply, nil
@@ -252,7 +278,8 @@ func catalogError(o Outcome) error {
 	if o.Kind == Applied {
 		return nil
 	}
-	codes := map[int32]api.Code{catalogExists: api.CodeExists, catalogNotFound: api.CodeNotFound, catalogNotHeld: api.CodeBusy}
+	codes := map[int32]api.Code{catalogExists: api.CodeExists, catalogNotFound: api.CodeNotFound, catalogNotHeld: api.CodeBusy,
+		catalogForbidden: api.CodeRefused, catalogPending: api.CodeBusy}
 	if code, ok := codes[o.Code]; ok {
 		return fault(code, "%s", o.Message)
 	}
@@ -279,21 +306,16 @@ func (h *Host) page(ctx context.Context, query catalogQuery) (*catalogView, erro
 	return view, unpack(reply.Outcome.Output, view)
 }
 
-// findGroup reads one group's record, linearizably.
+// findGroup reads one group's record, linearizably; also the catalog's own.
 func (h *Host) findGroup(ctx context.Context, name string) (groupRecord, error) {
-	for after := ""; ; {
-		view, err := h.page(ctx, catalogQuery{After: after, Limit: catalogPage})
-		if err != nil {
-			return groupRecord{}, err
-		}
-		if record, ok := view.group(name); ok {
-			return record, nil
-		}
-		if len(view.Groups) == 0 {
-			return groupRecord{}, fault(api.CodeNotFound, "there is no group %q", name)
-		}
-		after = view.Groups[len(view.Groups)-1].Name
+	view, err := h.page(ctx, catalogQuery{Name: name})
+	if err != nil {
+		return groupRecord{}, err
 	}
+	if len(view.Groups) == 0 {
+		return groupRecord{}, fault(api.CodeNotFound, "there is no group %q", name)
+	}
+	return view.Groups[0], nil
 }
 
 // Describe implements Admin.
@@ -349,28 +371,9 @@ func (h *Host) describe(record groupRecord) api.GroupInfo {
 		}
 	}
 	for _, p := range record.Members {
-		info.Members = append(info.Members, describeMember(p, status))
+		info.Members = append(info.Members, p.info(status))
 	}
 	return info
-}
-
-func describeMember(p placement, status *groupStatus) api.MemberInfo {
-	m := api.MemberInfo{Host: p.Host, Member: p.Member.String(), Role: "voter"}
-	if status == nil {
-		return m
-	}
-	switch {
-	case p.Member == status.ID:
-		m.Role, m.Match = status.Role.String(), uint64(status.Last.Index)
-	case p.Member == status.Leader:
-		m.Role = consensus.Leader.String()
-	case !status.Configuration.IsVoter(p.Member):
-		m.Role = "observer"
-	}
-	if match, ok := status.Match[p.Member]; ok {
-		m.Match = uint64(match)
-	}
-	return m
 }
 
 // Change implements Admin.
@@ -387,11 +390,11 @@ func (h *Host) Change(ctx context.Context, verb string, request api.TransferRequ
 		_, err := h.change(ctx, catalogCommand{Remove: request.Group})
 		return err
 	case api.VerbTransfer:
-		i := slices.IndexFunc(record.Members, func(p placement) bool { return p.Host == request.Host })
-		if i < 0 {
+		to := record.on(request.Host)
+		if to == nil {
 			return fault(api.CodeNotFound, "group %s has no member on host %q", request.Group, request.Host)
 		}
-		return h.onLeader(ctx, record, func(g *group) error { return g.core.TransferLeadership(record.Members[i].Member) })
+		return h.onLeader(ctx, record, func(g *group) error { return g.core.TransferLeadership(to.Member) })
 	case api.VerbSnapshot:
 		return h.onLeader(ctx, record, func(g *group) error { return g.mark() })
 	}
@@ -400,30 +403,35 @@ func (h *Host) Change(ctx context.Context, verb string, request api.TransferRequ
 
 // onLeader runs do on the group's loop, if its leader is on this host.
 func (h *Host) onLeader(ctx context.Context, record groupRecord, do func(*group) error) error {
-	g, fail := h.serving(record.Name)
-	if fail != nil {
-		return fail
+	g, err := h.leading(record.Name)
+	if err != nil {
+		return err
+	}
+	err = g.onLoop(ctx, func() error { return do(g) })
+	switch {
+	case errors.Is(err, consensus.ErrNotLeader), errors.Is(err, consensus.ErrTransferring):
+		return noLeaderFault(record.Name)
+	case errors.Is(err, consensus.ErrBusy):
+		return busyFault(record.Name)
+	case errors.Is(err, consensus.ErrNoSuchMember):
+		return fault(api.CodeBadRequest, "leadership of group %s cannot go to that member: it leads already, or has no vote", record.Name)
+	}
+	return err
+}
+
+// leading returns the member of a group on this host, if it leads.
+func (h *Host) leading(name string) (*group, error) {
+	g := h.catalog
+	if name != catalogGroup {
+		var fail *Error
+		if g, fail = h.serving(name); fail != nil {
+			return nil, fail
+		}
 	}
 	if leader := g.leaderName(); leader != h.cfg.Name {
-		return fault(api.CodeNoLeader, "the leader of group %s is on host %q: ask that host", record.Name, leader)
+		return nil, fault(api.CodeNoLeader, "the leader of group %s is on host %q: ask that host", name, leader)
 	}
-	result := make(chan error, 1)
-	g.inbox.call(func() { result <- do(g) })
-	select {
-	case err := <-result:
-		if errors.Is(err, consensus.ErrNotLeader) || errors.Is(err, consensus.ErrTransferring) {
-			return noLeaderFault(record.Name)
-		}
-		if errors.Is(err, consensus.ErrBusy) {
-			return busyFault(record.Name)
-		}
-		if errors.Is(err, consensus.ErrNoSuchMember) {
-			return fault(api.CodeBadRequest, "leadership of group %s cannot go to that member: it leads already, or has no vote", record.Name)
-		}
-		return err
-	case <-ctx.Done():
-		return fault(api.CodeUnknown, "the leader of group %s did not answer in time, look at the group before trying again", record.Name)
-	}
+	return g, nil
 }
 
 // Status implements Admin.

@@ -160,25 +160,6 @@ func TestBeforeTheClusterIsFormed(t *testing.T) {
 	h.stop()
 }
 
-// TestAHostWithALostFolder shows that a host whose folder was lost does not come back under its name.
-func TestAHostWithALostFolder(t *testing.T) {
-	w := newTown(t, "a", "b", "c")
-	w.run("g")
-	lost := w.homes["c"]
-	lost.stop()
-	lost.store = newMemStore()
-	if err := lost.make(); err != nil {
-		t.Fatal(err)
-	}
-	_, err := wait(w, "the host is refused", func(ctx context.Context) (int, error) { return 0, lost.host.Start(ctx) })
-	if !errors.Is(err, ErrIdentity) {
-		t.Errorf("%v", err)
-	}
-	if got := w.homes["a"].add("g", "A", 1); got != "1" {
-		t.Errorf("the others are at %s", got)
-	}
-}
-
 // TestAHostThatWasAway shows that a host which was down gets the modules and the groups that were made
 // meanwhile, catches up with those whose log it missed, and deletes what was removed without it.
 func TestAHostThatWasAway(t *testing.T) {

@@ -34,6 +34,11 @@ type groupConfig struct {
 	transport Transport
 	clock     Clock
 	timing    Timing
+	// reluctance is how little this member should lead, demoteAfter how long a voter may be silent before
+	// it is demoted, 0 for ever, and voterFloor how many voters stay in any case.
+	reluctance  int
+	demoteAfter time.Duration
+	voterFloor  int
 	// seed drives the jitter of the core.
 	seed   uint64
 	logger *slog.Logger
@@ -112,6 +117,8 @@ type group struct {
 	ticks int
 	heard map[consensus.MemberID]int
 
+	// changing is what a change of the members waits for. Anyone may read it.
+	changing atomic.Pointer[string]
 	// names are the members' hosts now. Anyone may read the map, which is never changed.
 	names atomic.Pointer[map[consensus.MemberID]string]
 

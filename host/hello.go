@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"github.com/groutlabs/grout/consensus"
 	"github.com/groutlabs/grout/sdk/api"
 )
 
@@ -37,18 +38,30 @@ func decodeHello(data []byte) (helloMessage, error) {
 
 // validate returns ErrCorrupt unless the record can be a cluster's.
 func (r *clusterRecord) validate() error {
-	if r.ID == "" || len(r.Key) != clusterKeyBytes || len(r.Hosts) == 0 {
-		return fmt.Errorf("%w cluster record: cluster %q with a key of %d bytes and %d hosts", ErrCorrupt, r.ID, len(r.Key), len(r.Hosts))
+	if r.ID == "" || len(r.Key) != clusterKeyBytes || len(r.Hosts) == 0 || len(r.Founders) == 0 {
+		return fmt.Errorf("%w cluster record: cluster %q with a key of %d bytes, %d founders and %d hosts",
+			ErrCorrupt, r.ID, len(r.Key), len(r.Founders), len(r.Hosts))
 	}
-	seen := map[string]bool{}
-	for _, h := range r.Hosts {
+	if err := checkHosts(r.Founders); err != nil {
+		return err
+	}
+	return checkHosts(r.Hosts)
+}
+
+// checkHosts returns ErrCorrupt unless every host has a name, a folder and a member of its own.
+func checkHosts(hosts []clusterHost) error {
+	names, members := map[string]bool{}, map[consensus.MemberID]bool{}
+	for _, h := range hosts {
 		if err := api.CheckName(h.Name); err != nil {
 			return fmt.Errorf("%w cluster record: host %w", ErrCorrupt, err)
 		}
-		if h.ID == "" || seen[h.Name] {
+		if h.ID == "" || names[h.Name] {
 			return fmt.Errorf("%w cluster record: host %q has no identity, or two", ErrCorrupt, h.Name)
 		}
-		seen[h.Name] = true
+		if h.Member == consensus.NoMember || members[h.Member] {
+			return fmt.Errorf("%w cluster record: host %q has no member of its own (%s)", ErrCorrupt, h.Name, h.Member)
+		}
+		names[h.Name], members[h.Member] = true, true
 	}
 	return nil
 }

@@ -5,18 +5,26 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/groutlabs/grout/consensus"
 	"github.com/groutlabs/grout/sdk/api"
 )
 
-// hello encodes one, with a cluster of the given hosts if there are any.
+// hello encodes one, with a cluster of the given hosts if there are any. A host without a member gets one.
 func hello(tb testing.TB, peers []string, hosts ...clusterHost) []byte {
 	tb.Helper()
 	m := helloMessage{From: clusterHost{Name: "b", ID: "id-b"}, Peers: peers}
 	if len(hosts) > 0 {
-		m.Cluster = &clusterRecord{ID: "c1", Key: bytes.Repeat([]byte{7}, clusterKeyBytes), Hosts: hosts}
+		hosts = slices.Clone(hosts)
+		for i := range hosts {
+			if hosts[i].Member == consensus.NoMember {
+				hosts[i].Member = memberID(0, i)
+			}
+		}
+		m.Cluster = &clusterRecord{ID: "c1", Key: bytes.Repeat([]byte{7}, clusterKeyBytes), Founders: hosts[:1], Hosts: hosts}
 	}
 	data, err := json.Marshal(m)
 	if err != nil {
@@ -39,6 +47,7 @@ func TestDecodeHello(t *testing.T) {
 		{hello(t, peers, a, clusterHost{Name: "a", ID: "id-z"}), `host "a" has no identity, or two`},
 		{hello(t, peers, a, clusterHost{Name: "b"}), `host "b" has no identity`},
 		{hello(t, peers, a, clusterHost{Name: ">", ID: "id-b"}), `bad name ">"`},
+		{hello(t, peers, a, clusterHost{Name: "b", ID: "id-b", Member: memberID(0, 0)}), `host "b" has no member of its own`},
 		{[]byte(`{"from":{"name":"b","id":"id-b"},"cluster":{"id":"c1","hosts":[{"name":"a","id":"id-a"}]}}`), "a key of 0 bytes"},
 		{[]byte(`{"from":{"name":"b","id":"id-b"},"cluster":{}}`), "0 hosts"},
 	} {
@@ -88,7 +97,8 @@ func FuzzHello(f *testing.F) {
 		if err != nil {
 			t.Fatalf("the cluster that was joined is refused: %v", err)
 		}
-		stop, err := again.greet()
+		entrance := door{bootstrap: again, replaced: func() {}}
+		stop, err := entrance.open()
 		if err != nil {
 			t.Fatal(err)
 		}

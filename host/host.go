@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -64,6 +63,8 @@ type Config struct {
 	// Name is this host's, unique in the cluster; Peers are the names of all hosts, this one included.
 	Name  string
 	Peers []string
+	// Reluctance is how little the members here should lead: see consensus.Config.
+	Reluctance int
 	// Dir holds modules and snapshots. The Store is usually in it too.
 	Dir       string
 	Version   string
@@ -93,15 +94,22 @@ func (c *Config) validate() error {
 
 // Host holds members of groups. It implements Requests, Admin and Blobs.
 type Host struct {
-	cfg     Config
-	boot    *bootstrap
-	record  *clusterRecord
-	ready   atomic.Bool
-	started time.Time
-	modules *BlobStore
-	catalog *group
-	machine *catalog
-	uploads *uploads
+	cfg  Config
+	boot *bootstrap
+	// entrance answers the hellos of other hosts.
+	entrance *door
+	// record is the cluster's as it was at the start: its ID, key and founders never change.
+	record *clusterRecord
+	// life is this host's member of the catalog: one life of its folder.
+	life  consensus.MemberID
+	ready atomic.Bool
+	// expulsion is why this host serves nobody any more, nil while it does.
+	expulsion atomic.Pointer[string]
+	started   time.Time
+	modules   *BlobStore
+	catalog   *group
+	machine   *catalog
+	uploads   *uploads
 
 	mu     sync.RWMutex
 	groups map[string]*hosted
@@ -131,6 +139,8 @@ type Host struct {
 // hosted is a group that the catalog places on this host. All but record is guarded by Host.mu.
 type hosted struct {
 	record groupRecord
+	// self is the member.
+	self consensus.MemberID
 	// group is nil while the member cannot run.
 	group  *group
 	chunks *BlobStore
@@ -172,6 +182,7 @@ func New(cfg Config) (*Host, error) {
 		stopGreet: func() {}, uploading: map[Digest]int{}, failed: make(chan struct{}),
 	}
 	modules.failed = h.fail
+	h.entrance = &door{bootstrap: boot, replaced: h.expelled}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	return h, nil
 }
@@ -187,10 +198,11 @@ func (h *Host) Start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	self, _ := record.host(h.cfg.Name)
 	h.mu.Lock()
-	h.record = record
+	h.record, h.life = record, self.Member
 	h.mu.Unlock()
-	stop, err := h.boot.greet()
+	stop, err := h.entrance.open()
 	if err != nil {
 		return fmt.Errorf("host: listening for other hosts: %w", err)
 	}
@@ -199,8 +211,9 @@ func (h *Host) Start(ctx context.Context) error {
 		return err
 	}
 	h.ready.Store(true)
-	h.done.Add(1)
+	h.done.Add(2)
 	go h.reconcileLoop()
+	go h.stewardLoop()
 	h.ring()
 	return nil
 }
@@ -226,33 +239,31 @@ func (h *Host) fail(err error) {
 
 // waiting returns an error while the host belongs to no cluster yet.
 func (h *Host) waiting() error {
+	if problem := h.expulsion.Load(); problem != nil {
+		return fault(api.CodeInternal, "%s", *problem)
+	}
 	if h.ready.Load() {
 		return nil
 	}
-	return fault(api.CodeNoLeader, "host %s waits for the hosts %v to form a cluster: start them all", h.cfg.Name, h.cfg.Peers)
+	return fault(api.CodeNoLeader, "host %s waits for the hosts %v to form a cluster, or to be admitted to one", h.cfg.Name, h.cfg.Peers)
 }
 
 func (h *Host) startCatalog() error {
-	h.machine = newCatalog(h.record.names(), h.ring)
-	var members []placement
-	for i, known := range h.record.Hosts {
-		members = append(members, placement{Host: known.Name, Member: memberID(0, i)})
-	}
+	h.machine = newCatalog(h.record.Founders, h.ring)
 	chunks, err := OpenBlobStore(h.chunkDir(0))
 	if err != nil {
 		return err
 	}
 	chunks.failed = h.fail
-	config, err := h.groupConfig(h.record.catalogRef(), members)
-	if err != nil {
-		return err
-	}
+	record := h.machine.view.Load().Self
+	config := h.groupConfig(h.record.catalogRef(), &record, h.life)
 	config.machine, config.chunks = h.machine, chunks
 	if h.catalog, err = newGroup(config); err != nil {
 		return err
 	}
+	h.catalog.setHosts(h.catalogHosts(h.machine.view.Load()))
 	h.mu.Lock()
-	h.groups[catalogGroup] = &hosted{group: h.catalog, chunks: chunks}
+	h.groups[catalogGroup] = &hosted{record: groupRecord{Name: catalogGroup}, self: h.life, group: h.catalog, chunks: chunks}
 	h.mu.Unlock()
 	h.catalog.start()
 	return nil
@@ -263,23 +274,13 @@ func (h *Host) chunkDir(id GroupID) string {
 }
 
 // groupConfig fills in what all members on this host have in common.
-func (h *Host) groupConfig(ref GroupRef, members []placement) (groupConfig, error) {
-	config := groupConfig{
-		ref: ref, hosts: map[consensus.MemberID]string{}, log: h.cfg.Store.Group(ref.ID), records: h.cfg.Store,
-		transport: h.cfg.Transport, clock: h.cfg.Clock, timing: h.cfg.Timing, seed: rand.Uint64(), logger: h.cfg.Logger,
+func (h *Host) groupConfig(ref GroupRef, record *groupRecord, self consensus.MemberID) groupConfig {
+	return groupConfig{
+		ref: ref, self: self, hosts: record.hosts(), initial: consensus.Configuration{Voters: record.Initial},
+		log: h.cfg.Store.Group(ref.ID), records: h.cfg.Store, transport: h.cfg.Transport, clock: h.cfg.Clock, timing: h.cfg.Timing,
+		reluctance: h.cfg.Reluctance, demoteAfter: time.Duration(record.DemoteAfterNanos), voterFloor: record.VoterFloor,
+		seed: rand.Uint64(), logger: h.cfg.Logger, stopped: func(err error) { h.memberStopped(ref, err) },
 	}
-	for _, p := range members {
-		config.hosts[p.Member] = p.Host
-		config.initial.Voters = append(config.initial.Voters, p.Member)
-		if p.Host == h.cfg.Name {
-			config.self = p.Member
-		}
-	}
-	config.stopped = func(err error) { h.memberStopped(ref, err) }
-	if config.self == consensus.NoMember {
-		return config, fmt.Errorf("%w: group %s has no member on host %s", ErrBadConfig, ref.Name, h.cfg.Name)
-	}
-	return config, nil
 }
 
 // memberStopped is called from a group's loop: the rest happens elsewhere.
@@ -290,12 +291,17 @@ func (h *Host) memberStopped(ref GroupRef, err error) {
 	if held == nil || held.record.ID != ref.ID || h.closed {
 		return
 	}
-	held.problem, held.stopped = err.Error(), true
+	h.disable(held, err.Error())
+}
+
+// disable takes a member that does not run any more from its clients. It is called with mu held.
+func (h *Host) disable(held *hosted, problem string) {
+	held.problem, held.stopped = problem, true
 	h.done.Add(1)
 	go func() {
 		defer h.done.Done()
 		if err := h.closeEndpoints(held); err != nil {
-			h.cfg.Logger.Warn("closing the endpoints of a stopped member", "group", ref.Name, "error", err)
+			h.cfg.Logger.Warn("closing the endpoints of a stopped member", "group", held.record.Name, "error", err)
 		}
 	}()
 }
@@ -469,15 +475,6 @@ func (h *Host) Piece(request BlobRequest) ([]byte, int64, error) {
 		return nil, 0, fmt.Errorf("%w: no group %d on host %s", ErrMissing, *request.Group, h.cfg.Name)
 	}
 	return store.Piece(request.Digest, request.Offset, min(request.Limit, fetchPiece))
-}
-
-// removeData deletes what a group stored on this host. The log goes last: while the store lists it,
-// what is left is found and tried again.
-func (h *Host) removeData(id GroupID) error {
-	if err := os.RemoveAll(h.chunkDir(id)); err != nil {
-		return fmt.Errorf("host: deleting the snapshots of group %d: %w", id, err)
-	}
-	return h.cfg.Store.Group(id).Remove()
 }
 
 func hexDigest(d Digest) string { return hex.EncodeToString(d[:]) }

@@ -118,7 +118,15 @@ func planMembers(status consensus.Status, alive func(consensus.MemberID) bool, t
 
 // ready reports whether a member can vote without holding the group up.
 func (p *memberPlanner) ready(id consensus.MemberID) bool {
-	return id == p.status.ID || p.alive(id) && p.status.Match[id]+caughtUpEntries >= p.status.Commit
+	return id == p.status.ID || p.alive(id) && p.lag(id) <= caughtUpEntries
+}
+
+// lag is how many committed entries a member lacks, as far as the leader knows.
+func (p *memberPlanner) lag(id consensus.MemberID) consensus.Index {
+	if match := p.status.Match[id]; id != p.status.ID && match < p.status.Commit {
+		return p.status.Commit - match
+	}
+	return 0
 }
 
 // place decides what the next configuration makes of one member.

@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
+	"github.com/groutlabs/grout/consensus"
 	"github.com/groutlabs/grout/sdk/api"
 )
 
@@ -59,12 +59,13 @@ func (h *Host) reconcile(view *catalogView) bool {
 	return settled
 }
 
-// stopRemoved ends the members whose group is gone, and deletes what they stored.
+// stopRemoved ends the members that the catalog does not place here any more, and deletes what they
+// stored.
 func (h *Host) stopRemoved(view *catalogView) bool {
 	h.mu.Lock()
 	var gone []*hosted
 	for name, held := range h.groups {
-		if record, ok := view.group(name); name != catalogGroup && (!ok || record.ID != held.record.ID) {
+		if name != catalogGroup && !view.keeps(held) {
 			gone = append(gone, held)
 			delete(h.groups, name)
 		}
@@ -73,7 +74,7 @@ func (h *Host) stopRemoved(view *catalogView) bool {
 	h.mu.Unlock()
 	settled := true
 	for _, held := range gone {
-		settled = h.stopMember(held) && settled
+		settled = h.stopMember(view, held) && settled
 	}
 	settled = h.removeOrphans(view) && settled
 	for _, m := range old.Modules {
@@ -97,40 +98,51 @@ func (h *Host) deleteModule(d Digest) error {
 	return h.modules.Delete(d)
 }
 
-func (h *Host) stopMember(held *hosted) bool {
+func (h *Host) stopMember(view *catalogView, held *hosted) bool {
 	if err := h.closeEndpoints(held); err != nil {
 		h.cfg.Logger.Warn("closing endpoints", "group", held.record.Name, "error", err)
 	}
 	if held.group != nil {
 		held.group.close()
 	}
-	if err := h.removeData(held.record.ID); err != nil {
-		h.cfg.Logger.Error("the data of a removed group stay", "group", held.record.Name, "error", err)
+	if p := view.placement(held.record.ID, held.self); p != nil {
+		return true // given up by a repair: what it stored stays until somebody removes it
+	}
+	if err := h.bury(held.record.ID, held.self); err != nil {
+		h.cfg.Logger.Error("the data of a removed member stay", "group", held.record.Name, "member", held.self, "error", err)
 		return false
 	}
-	h.cfg.Logger.Info("group removed", "group", held.record.Name)
+	h.cfg.Logger.Info("member removed", "group", held.record.Name, "member", held.self)
 	return true
 }
 
-// removeOrphans deletes what groups stored that were removed while this host was down. A group's ID
-// is the catalog index that made it: once the catalog has passed that index, a group that it does
-// not know is gone.
+// removeOrphans deletes what members stored that were removed while this host was down. A group's ID
+// is the catalog index that made it, and the numbers of its members only grow: so a catalog that is not
+// up to date yet never takes a group or a member that it has still to learn of for one that is gone.
 func (h *Host) removeOrphans(view *catalogView) bool {
 	ids, err := h.cfg.Store.Groups()
 	if err != nil {
 		h.cfg.Logger.Error("listing the stored groups", "error", err)
 		return false
 	}
-	known := map[GroupID]bool{0: true}
+	known := map[GroupID]groupRecord{}
 	for _, record := range view.Groups {
-		known[record.ID] = true
+		known[record.ID] = record
 	}
 	for _, id := range ids {
-		if known[id] || uint64(id) > uint64(view.Applied) {
+		record, ok := known[id]
+		if id == 0 || !ok && uint64(id) > uint64(view.Applied) {
 			continue
 		}
-		if err := h.removeData(id); err != nil {
-			h.cfg.Logger.Error("the data of a removed group stay", "id", id, "error", err)
+		tenant, err := h.tenant(id)
+		if err == nil && ok && (tenant.member == consensus.NoMember || tenant.member >= memberID(id, record.NextMember) || record.placed(tenant.member) != nil) {
+			continue
+		}
+		if err == nil {
+			err = h.bury(id, tenant.member)
+		}
+		if err != nil {
+			h.cfg.Logger.Error("the data of a removed member stay", "id", id, "error", err)
 			return false
 		}
 	}
@@ -184,14 +196,21 @@ func (h *Host) fetchModule(ctx context.Context, m moduleRecord) error {
 
 // startMember starts this host's member of a group, if it has one that does not run yet.
 func (h *Host) startMember(record groupRecord) error {
-	if !slices.ContainsFunc(record.Members, func(p placement) bool { return p.Host == h.cfg.Name }) {
+	p := record.at(h.life)
+	if p == nil {
 		return nil
 	}
-	held, due := h.member(record)
+	held, due := h.member(record, p.Member)
 	if !due {
 		return nil
 	}
 	if held.group == nil {
+		if here, err := h.settle(record.ID, p.Member); err != nil || !here {
+			h.mu.Lock()
+			delete(h.groups, record.Name)
+			h.mu.Unlock()
+			return err
+		}
 		if err := h.openMember(held); err != nil {
 			return err
 		}
@@ -205,12 +224,12 @@ func (h *Host) startMember(record groupRecord) error {
 
 // member returns this host's member of a group, and whether it has to be started. Only the goroutine
 // that reconciles adds and removes members.
-func (h *Host) member(record groupRecord) (held *hosted, due bool) {
+func (h *Host) member(record groupRecord, self consensus.MemberID) (held *hosted, due bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	held = h.groups[record.Name]
 	if held == nil || held.record.ID != record.ID {
-		held = &hosted{record: record}
+		held = &hosted{record: record, self: self}
 		h.groups[record.Name] = held
 	}
 	return held, !held.open && !held.stopped
@@ -224,10 +243,7 @@ func (h *Host) openMember(held *hosted) error {
 		return err
 	}
 	chunks.failed = h.fail
-	config, err := h.groupConfig(GroupRef{Name: record.Name, ID: record.ID, Key: record.Key}, record.Members)
-	if err != nil {
-		return err
-	}
+	config := h.groupConfig(GroupRef{Name: record.Name, ID: record.ID, Key: record.Key}, &record, held.self)
 	config.chunks, config.spec, config.onUpgrade = chunks, record.firstSpec(), h.ring
 	config.machines = &groupMachines{host: h, name: record.Name, seed: record.Seed}
 	group, err := newGroup(config)

@@ -52,6 +52,7 @@ func (c *groupConfig) coreConfig() consensus.Config {
 	return consensus.Config{
 		ID: c.self, Initial: c.initial, ElectionTicks: c.timing.ElectionTicks, HeartbeatTicks: c.timing.HeartbeatTicks,
 		MaxMessageBytes: c.timing.MaxMessageBytes, MaxInflightMessages: 64, MaxUncommittedBytes: 64 << 20,
-		MaxPendingReads: 4096, MaxApplyBytes: 4 << 20, Seed: c.seed,
+		MaxPendingReads: 4096, MaxApplyBytes: 4 << 20, Seed: c.seed, Reluctance: c.reluctance,
+		DemoteAfterTicks: int(c.demoteAfter / c.timing.Tick), VoterFloor: c.voterFloor,
 	}
 }

@@ -32,6 +32,8 @@ type town struct {
 	mu        sync.RWMutex
 	receivers map[townAddress]func(consensus.Envelope)
 	cut       map[[2]string]bool
+	// over are members whose disk was lost: no message may come from them.
+	over []consensus.MemberID
 }
 
 type townAddress struct {
@@ -343,6 +345,9 @@ func (h *home) Send(group GroupRef, messages []Addressed) {
 	h.town.mu.RLock()
 	defer h.town.mu.RUnlock()
 	for _, a := range messages {
+		if slices.Contains(h.town.over, a.Envelope.From) {
+			h.town.t.Errorf("%s sent %T as member %s, whose disk is lost", h.name, a.Envelope.Message, a.Envelope.From)
+		}
 		deliver := h.town.receivers[townAddress{a.Host, group.Name, group.ID}]
 		if deliver == nil || h.town.cut[link(h.name, a.Host)] {
 			continue

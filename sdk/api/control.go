@@ -22,7 +22,98 @@ const (
 	VerbSnapshot = "snapshot"
 	// VerbStatus describes the host that gets it: no body, HostStatus. Every host answers.
 	VerbStatus = "status"
+	// VerbMembers shows or changes the members of a group: MembersRequest, MembersReply. The host of the
+	// group's leader carries it out.
+	VerbMembers = "members"
+	// VerbHosts shows or changes the hosts of the cluster: HostsRequest, HostsReply.
+	VerbHosts = "hosts"
 )
+
+// The actions of VerbMembers; "" changes nothing.
+const (
+	// MembersAdd adds a member on Host: an observer first, which becomes a voter when it has caught up.
+	MembersAdd = "add"
+	// MembersPromote makes the observer on Host a voter.
+	MembersPromote = "promote"
+	// MembersDemote makes the voter on Host an observer.
+	MembersDemote = "demote"
+	// MembersRemove removes the member on Host and what it stored.
+	MembersRemove = "remove"
+	// MembersReplace adds a member on With, and removes that on Host once the new one has caught up.
+	MembersReplace = "replace"
+)
+
+// The actions of VerbHosts; "" changes nothing.
+const (
+	// HostsAdmit takes the waiting host of a name into the cluster: a new one, or one that lost its folder.
+	HostsAdmit = "admit"
+	// HostsRemove takes a host that will not come back out of the cluster.
+	HostsRemove = "remove"
+)
+
+// MembersRequest asks for the members of a group, and for a change of them.
+type MembersRequest struct {
+	// Group is a group's name, or "catalog".
+	Group  string `json:"group"`
+	Action string `json:"action,omitempty"`
+	Host   string `json:"host,omitempty"`
+	// With is the host of the new member of MembersReplace.
+	With string `json:"with,omitempty"`
+	// Observer makes the new member of MembersAdd one that never votes.
+	Observer bool `json:"observer,omitempty"`
+}
+
+// MembersReply describes the members of a group as the host of its leader sees them.
+type MembersReply struct {
+	Group   string       `json:"group"`
+	Leader  string       `json:"leader"`
+	Commit  uint64       `json:"commit"`
+	Members []MemberInfo `json:"members"`
+	// Settled is set when every member is what it shall be. Until then the change goes on by itself.
+	Settled bool `json:"settled"`
+	// Waiting is what the change waits for at the moment.
+	Waiting string `json:"waiting,omitempty"`
+	// DemoteAfter is how long a voter may be silent before the group demotes it, "" for ever;
+	// VoterFloor is how many voters stay in any case.
+	DemoteAfter string `json:"demote_after,omitempty"`
+	VoterFloor  int    `json:"voter_floor,omitempty"`
+}
+
+// HostsRequest asks for the hosts of the cluster, and for a change of them.
+type HostsRequest struct {
+	Action string `json:"action,omitempty"`
+	Host   string `json:"host,omitempty"`
+}
+
+// HostsReply describes the hosts of a cluster.
+type HostsReply struct {
+	Cluster string     `json:"cluster"`
+	Hosts   []HostInfo `json:"hosts"`
+	// Waiting are hosts that ask to be admitted.
+	Waiting []WaitingHost `json:"waiting"`
+}
+
+// HostInfo is one host of a cluster.
+type HostInfo struct {
+	Host   string `json:"host"`
+	HostID string `json:"host_id"`
+	// Member is its member of the catalog, and Role what that is: "voter" or "observer".
+	Member string `json:"member"`
+	Role   string `json:"role"`
+	// Groups is how many groups have a member there, the catalog not counted.
+	Groups int `json:"groups"`
+}
+
+// WaitingHost is a host that asks to be admitted.
+type WaitingHost struct {
+	Host   string `json:"host"`
+	HostID string `json:"host_id"`
+	// Known is set when the cluster knows the name, by another data folder.
+	Known bool `json:"known"`
+	// Alive is set when the host that the cluster knows has been heard of meanwhile: two processes
+	// have one name.
+	Alive bool `json:"alive"`
+}
 
 // Headers of VerbUpload.
 const (
@@ -55,6 +146,10 @@ type DeployRequest struct {
 	Limits   Limits `json:"limits"`
 	// Init is the argument of grout_init.
 	Init []byte `json:"init,omitempty"`
+	// DemoteAfter is how long a voter may be silent before the group makes it an observer, in the
+	// notation of Go ("30s"); "" for ever. VoterFloor is how many voters stay in any case, 3 when 0.
+	DemoteAfter string `json:"demote_after,omitempty"`
+	VoterFloor  int    `json:"voter_floor,omitempty"`
 }
 
 // GroupRequest names a group.
@@ -100,6 +195,15 @@ type MemberInfo struct {
 	Role string `json:"role"`
 	// Match is the leader's knowledge of the member's durable log, 0 when unknown.
 	Match uint64 `json:"match,omitempty"`
+	// Wanted is what the member shall become, where that differs from what it is: "voter", "observer"
+	// or "none". It is "lost" for a member that a repair of the quorum gave up.
+	Wanted string `json:"wanted,omitempty"`
+	// Demoted is set where the group itself took the vote from the member, because it was silent.
+	Demoted bool `json:"demoted,omitempty"`
+	// Lag is how many committed entries the member lacks, and Silent whether it does not answer the
+	// leader. Both are there only in a MembersReply.
+	Lag    uint64 `json:"lag,omitempty"`
+	Silent bool   `json:"silent,omitempty"`
 }
 
 // HostStatus answers VerbStatus.
