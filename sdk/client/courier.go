@@ -33,16 +33,22 @@ const (
 	resting
 )
 
-// call is a command under way. Guarded by the courier's mutex.
+// call is a command, or a batch of them, under way. Guarded by the courier's mutex.
 type call struct {
-	id      uint64
+	id uint64
+	// payload is the command, or the body of a batch of count commands.
 	payload []byte
+	batch   bool
+	count   uint64
 	// done is called exactly once, with the courier's mutex held.
 	done func(Result, error)
 
-	// session is nil while the command waits for a place in a new one.
+	// session is nil while the command waits for a place in a new one. seq is the first of count
+	// sequences.
 	session *session
 	seq     uint64
+	// partial are the results of a batch of which some have none yet.
+	partial []BatchResult
 
 	state   callState
 	due     time.Time
@@ -64,8 +70,10 @@ type courier struct {
 	group  string
 	route  *route
 	window uint64
-	inbox  string
-	sub    *natsgo.Subscription
+	// ordered couriers have their commands applied in the order of submit.
+	ordered bool
+	inbox   string
+	sub     *natsgo.Subscription
 
 	mu      sync.Mutex
 	closed  error
@@ -109,11 +117,16 @@ func connError(err error) error {
 // submit sends a command, as soon as there is room in the window. The payload is read until done is
 // called. An error means that the command was not taken, and done is not called.
 func (c *courier) submit(ctx context.Context, payload []byte, done func(Result, error)) (*call, error) {
+	return c.submitCall(ctx, call{payload: payload, count: 1, done: done})
+}
+
+// submitCall is submit for whatever was filled in of a call.
+func (c *courier) submitCall(ctx context.Context, template call) (*call, error) {
 	for {
 		if err := ctx.Err(); err != nil {
 			return nil, fmt.Errorf("client: the command was not sent: %w", context.Cause(ctx))
 		}
-		k, changed, err := c.trySubmit(payload, done)
+		k, changed, err := c.trySubmit(template)
 		if k != nil || err != nil {
 			return k, err
 		}
@@ -125,7 +138,7 @@ func (c *courier) submit(ctx context.Context, payload []byte, done func(Result, 
 }
 
 // trySubmit returns the call, or else a channel that is closed when there may be room.
-func (c *courier) trySubmit(payload []byte, done func(Result, error)) (*call, <-chan struct{}, error) {
+func (c *courier) trySubmit(template call) (*call, <-chan struct{}, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed != nil {
@@ -133,14 +146,15 @@ func (c *courier) trySubmit(payload []byte, done func(Result, error)) (*call, <-
 	}
 	now := time.Now()
 	s := c.current(now)
-	if !s.room(c.window) {
+	if !s.room(c.window, template.count) {
 		if c.changed == nil {
 			c.changed = make(chan struct{})
 		}
 		return nil, c.changed, nil
 	}
 	c.nextID++
-	k := &call{id: c.nextID, payload: payload, done: done}
+	k := &template
+	k.id = c.nextID
 	c.calls[k.id] = k
 	c.assign(k, s, now)
 	return k, nil, nil
@@ -158,7 +172,7 @@ func (c *courier) current(now time.Time) *session {
 // assign gives a command its place in a session and sends it, if the session is open.
 func (c *courier) assign(k *call, s *session, now time.Time) {
 	k.session, k.seq = s, s.next
-	s.next++
+	s.next += k.count
 	s.used = now
 	if s.opening && !s.open {
 		k.state = held
@@ -166,6 +180,11 @@ func (c *courier) assign(k *call, s *session, now time.Time) {
 		return
 	}
 	s.opening = true
+	if now.Before(s.resume) {
+		k.state, k.due = resting, s.resume
+		c.arm()
+		return
+	}
 	c.send(k, now)
 }
 
@@ -183,7 +202,7 @@ func (c *courier) send(k *call, now time.Time) {
 		c.arm()
 	case errors.Is(err, natsgo.ErrMaxPayload):
 		c.complete(k, Result{}, &Error{Code: api.CodeTooLarge, Text: fmt.Sprintf(
-			"the command of %d bytes is over the server's max_payload of %d", len(k.payload), c.client.conn.MaxPayload())})
+			"the request of %d bytes is over the server's max_payload of %d", len(k.payload), c.client.conn.MaxPayload())})
 	case errors.Is(err, natsgo.ErrConnectionClosed), errors.Is(err, natsgo.ErrConnectionDraining):
 		k.state = resting
 		c.complete(k, Result{}, c.gaveUp(k, connError(err)))
@@ -205,6 +224,13 @@ func (c *courier) fill(k *call) *natsgo.Msg {
 		m.Header[api.HeaderAcked] = []string{strconv.FormatUint(k.session.acked, 10)}
 	} else {
 		delete(m.Header, api.HeaderAcked)
+	}
+	if c.ordered {
+		m.Header[api.HeaderOrdered] = []string{"true"}
+	}
+	delete(m.Header, api.HeaderBatch)
+	if k.batch {
+		m.Header[api.HeaderBatch] = []string{strconv.FormatUint(k.count, 10)}
 	}
 	return m
 }
@@ -263,7 +289,7 @@ func (c *courier) repeat(k *call, now time.Time) {
 		c.send(k, now)
 		return
 	}
-	if s := c.current(now); s.room(c.window) {
+	if s := c.current(now); s.room(c.window, k.count) {
 		c.assign(k, s, now)
 		return
 	}
@@ -281,6 +307,9 @@ func (c *courier) onReply(msg *natsgo.Msg) {
 	if !ok || k == nil {
 		c.client.counters.late.Add(1)
 		return
+	}
+	if k.batch && err == nil {
+		r, err = k.takeBatch(r, msg)
 	}
 	if answered(err) {
 		if r.Duplicate {
@@ -315,99 +344,11 @@ func parseToken(token string) (id uint64, attempt int, ok bool) {
 	return id, attempt, err == nil
 }
 
-// answered reports whether err, as parseReply returned it, is a command's own end.
-func answered(err error) bool {
-	switch err.(type) {
-	case nil, *RefusedError, *TrappedError:
-		return true
-	}
-	return false
-}
-
-// failed decides what becomes of a command whose latest attempt had no result.
-func (c *courier) failed(k *call, err error, now time.Time) {
-	k.last = err
-	if errors.Is(err, ErrNoHosts) {
-		c.route.forget(k.target)
-		c.again(k, k.target != "", now)
-		return
-	}
-	var e *Error
-	if !errors.As(err, &e) {
-		k.inDoubt = true
-		c.complete(k, Result{}, c.gaveUp(k, err))
-		return
-	}
-	switch e.Code {
-	case api.CodeBusy:
-		c.again(k, false, now)
-	case api.CodeNoLeader:
-		c.route.forget(k.target)
-		leader := c.route.target()
-		c.again(k, leader != "" && leader != k.target, now)
-	case api.CodeUnknown:
-		k.inDoubt = true
-		c.again(k, false, now)
-	case api.CodeSession:
-		c.sessionLost(k, err, now)
-	case api.CodeInternal:
-		k.inDoubt = true
-		c.complete(k, Result{}, c.gaveUp(k, err))
-	default:
-		if k.inDoubt && e.Index == 0 {
-			err = c.gaveUp(k, err)
-		}
-		c.complete(k, Result{}, err)
-	}
-}
-
-// again repeats an attempt: at once when rush is set, for the first time only, or after a pause.
-func (c *courier) again(k *call, rush bool, now time.Time) {
-	if rush && !k.rushed {
-		k.rushed = true
-		c.send(k, now)
-		return
-	}
-	c.rest(k, now)
-}
-
-// sessionLost moves a command to another session, if it certainly was not applied in this one.
-func (c *courier) sessionLost(k *call, err error, now time.Time) {
-	if k.inDoubt {
-		c.complete(k, Result{}, c.gaveUp(k, err))
-		return
-	}
-	old := k.session
-	old.finish(k.seq)
-	k.session = nil
-	c.retire(old, now)
-	if s := c.current(now); !k.rushed && s.room(c.window) {
-		k.rushed = true
-		c.assign(k, s, now)
-		return
-	}
-	c.rest(k, now)
-}
-
-// retire stops using a session. Those that waited for it to open move to the next one.
-func (c *courier) retire(s *session, now time.Time) {
-	if c.session == s {
-		c.session = nil
-	}
-	moved := s.held
-	s.held = nil
-	for _, k := range moved {
-		if c.calls[k.id] == k {
-			c.assign(k, c.current(now), now)
-		}
-	}
-}
-
 // complete ends a command.
 func (c *courier) complete(k *call, r Result, err error) {
 	delete(c.calls, k.id)
 	if s := k.session; s != nil {
-		s.finish(k.seq)
+		s.finish(k)
 		switch {
 		case k.seq != 1 || s.open:
 		case answered(err):
@@ -421,7 +362,7 @@ func (c *courier) complete(k *call, r Result, err error) {
 		close(c.changed)
 		c.changed = nil
 	}
-	k.done(r, err)
+	k.end(r, err)
 }
 
 // open sends everything that waited for the session.
@@ -435,17 +376,6 @@ func (c *courier) open(s *session) {
 			c.send(k, now)
 		}
 	}
-}
-
-// gaveUp is the error of a command that ends without an answer.
-func (c *courier) gaveUp(k *call, cause error) error {
-	if k.inDoubt || k.state == sent {
-		cause = fmt.Errorf("%w: %w", ErrUnknownOutcome, cause)
-	}
-	if k.last != nil && !errors.Is(cause, k.last) {
-		return fmt.Errorf("%w (attempt %d: %w)", cause, k.attempt, k.last)
-	}
-	return cause
 }
 
 // abandon ends a command that its caller no longer waits for. It does nothing if the command has ended.
@@ -468,7 +398,7 @@ func (c *courier) close(cause error) {
 	c.timer.Stop()
 	for _, k := range c.calls {
 		delete(c.calls, k.id)
-		k.done(Result{}, c.gaveUp(k, cause))
+		k.end(Result{}, c.gaveUp(k, cause))
 	}
 	if c.changed != nil {
 		close(c.changed)

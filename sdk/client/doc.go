@@ -15,10 +15,15 @@
 //
 // # Order
 //
-// Commands of which one is called after the other has returned are applied in that order. Commands
-// that are under way together (several goroutines, ExecuteBatch, Pipeline) are usually applied in the
-// order in which they were submitted, because they reach the leader over one connection; a loss, a
-// retry or a change of leader can change it.
+// Commands of which one is called after the other has returned are applied in that order; so are those of
+// ExecuteMany and FeedMany, and those of a Pipeline, in the order of Submit. Between commands that several
+// goroutines have under way together there is no order.
+//
+// # Feeding
+//
+// Feed returns when the leader has a command in its log, long before it is applied. That is no promise: the
+// command can still be lost with the leader, and it has no session, so it is not sent again when that might
+// double it. AwaitApplied finds out what became of it.
 //
 // # Leaders
 //

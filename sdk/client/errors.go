@@ -23,6 +23,13 @@ var (
 	ErrBadConfig = errors.New("client: bad config")
 	// ErrBadName marks a group or host that cannot be part of a subject.
 	ErrBadName = errors.New("client: bad name")
+	// ErrBadBatch marks a batch without commands, or with too many.
+	ErrBadBatch = errors.New("client: bad batch")
+	// ErrLost means that a fed command was lost with the leader that had taken it: it was never applied,
+	// and never will be.
+	ErrLost = errors.New("client: the command was lost with its leader")
+	// ErrForgotten means that the group cannot tell any more which command a position holds.
+	ErrForgotten = errors.New("client: the position is too old to tell")
 	// ErrBadReply marks an answer that no host of this version sends.
 	ErrBadReply = errors.New("client: bad reply")
 )

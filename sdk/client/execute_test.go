@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -214,8 +215,8 @@ func TestConcurrentExecute(t *testing.T) {
 	}
 }
 
-// A batch never sends a sequence outside the hosts' window, even while one command is stuck.
-func TestBatchKeepsTheWindow(t *testing.T) {
+// A pipeline never sends a sequence outside the hosts' window, even while one command is stuck.
+func TestPipelineKeepsTheWindow(t *testing.T) {
 	url := runServer(t)
 	hosts := newCluster(t, url, "a")
 	stuck := 0
@@ -226,22 +227,33 @@ func TestBatchKeepsTheWindow(t *testing.T) {
 		}
 		return answer
 	}
-	var commands [][]byte
+	p, err := dialTest(t, url).Group("g").Pipeline(limited(t), PipelineConfig{Window: windowSequences})
+	if err != nil {
+		t.Fatal(err)
+	}
 	var names []string
 	for i := range 3 * windowSequences {
 		names = append(names, fmt.Sprint("c", i))
-		commands = append(commands, []byte(names[i]))
 	}
-	results, err := dialTest(t, url).Group("g").ExecuteBatch(limited(t), commands)
-	if err != nil || len(results) != len(commands) {
-		t.Fatalf("%d results, %v", len(results), err)
-	}
-	for i, r := range results {
+	go func() {
+		defer p.Close()
+		for _, name := range names {
+			if _, err := p.Submit(t.Context(), []byte(name)); err != nil {
+				t.Error(err)
+			}
+		}
+	}()
+	i := 0
+	for r := range p.Results(limited(t)) {
 		if r.Err != nil || string(r.Result.Output) != names[i] {
 			t.Fatalf("command %d: %+v", i, r)
 		}
+		i++
 	}
 	hosts.once(names...)
+	if !slices.Equal(hosts.log, names) {
+		t.Error("they were not applied in their order")
+	}
 }
 
 // A session that the hosts have forgotten is replaced without the caller's notice when nothing was
@@ -256,7 +268,7 @@ func TestSessionForgotten(t *testing.T) {
 		t.Fatal(err)
 	}
 	forget()
-	results, err := g.ExecuteBatch(limited(t), [][]byte{[]byte("2"), []byte("3"), []byte("4")})
+	results, err := g.ExecuteMany(limited(t), [][]byte{[]byte("2"), []byte("3"), []byte("4")})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -34,7 +34,7 @@ func (g *Group) Name() string { return g.name }
 // Leader is the host that was last known to lead the group, "" when unknown.
 func (g *Group) Leader() string { return g.route.target() }
 
-// post returns the courier for Execute and ExecuteBatch.
+// post returns the courier for Execute and ExecuteMany.
 func (g *Group) post() (*courier, error) {
 	if g.broken != nil {
 		return nil, g.broken
@@ -83,55 +83,29 @@ type BatchResult struct {
 // *RefusedError, *TrappedError, *Error for what trying again cannot help, ErrUnknownOutcome when the
 // command may have been applied, and ctx's error. See the package's description of exactly-once.
 func (g *Group) Execute(ctx context.Context, command []byte) (Result, error) {
-	results, err := g.execute(ctx, [][]byte{command})
+	return g.execute(ctx, call{payload: command, count: 1})
+}
+
+// execute waits for the end of one call.
+func (g *Group) execute(ctx context.Context, template call) (Result, error) {
+	courier, err := g.post()
 	if err != nil {
 		return Result{}, err
 	}
-	return results[0].Result, results[0].Err
-}
-
-// ExecuteBatch sends commands, up to 1,024 of them at a time, and waits for all results. They are in
-// the order of the commands; each command succeeds or fails by itself, and none is undone because
-// another failed. The error is not nil only when no command was sent.
-func (g *Group) ExecuteBatch(ctx context.Context, commands [][]byte) ([]BatchResult, error) {
-	return g.execute(ctx, commands)
-}
-
-func (g *Group) execute(ctx context.Context, commands [][]byte) ([]BatchResult, error) {
-	courier, err := g.post()
-	if err != nil || len(commands) == 0 {
-		return nil, err
+	ended := make(chan BatchResult, 1)
+	template.done = func(r Result, err error) { ended <- BatchResult{r, err} }
+	k, err := courier.submitCall(ctx, template)
+	if err != nil {
+		return Result{}, err
 	}
-	results := make([]BatchResult, len(commands))
-	calls := make([]*call, 0, len(commands))
-	ended := make(chan struct{}, len(commands))
-	for i, command := range commands {
-		k, err := courier.submit(ctx, command, func(r Result, err error) {
-			results[i] = BatchResult{r, err}
-			ended <- struct{}{}
-		})
-		if err != nil {
-			for j := i; j < len(commands); j++ {
-				results[j].Err = err
-			}
-			break
-		}
-		calls = append(calls, k)
+	select {
+	case r := <-ended:
+		return r.Result, r.Err
+	case <-ctx.Done():
 	}
-	cut := ctx.Done()
-	for waiting := len(calls); waiting > 0; {
-		select {
-		case <-ended:
-			waiting--
-		case <-cut:
-			// This ends every one of them, so that the rest of the loop does not wait.
-			cut = nil
-			for _, k := range calls {
-				courier.abandon(k, context.Cause(ctx))
-			}
-		}
-	}
-	return results, nil
+	courier.abandon(k, context.Cause(ctx)) // unless it has just ended
+	r := <-ended
+	return r.Result, r.Err
 }
 
 // Consistency says how fresh a query's answer has to be.

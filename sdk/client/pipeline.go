@@ -29,10 +29,10 @@ func (c *PipelineConfig) validate() error {
 // Pipeline keeps many commands under way at once. It has a session of its own, and every command a
 // sequence of its own, so that each is applied at most once.
 //
-// Results come in the order of Submit. The machine usually applies the commands in that order too,
-// but only usually: after a loss, a retry or a change of leader, a command may be applied before
-// another that was submitted earlier and is still without a result. Result.Index tells the order in
-// which they were applied. Who needs one command applied before another waits for its result first.
+// Results come in the order of Submit, and the machine applies the commands in that order, whatever is lost,
+// sent again or refused for a while on the way. A command that ends with an error other than the machine's is
+// left out: those after it go on. When ErrUnknownOutcome is among its errors it may have been applied, but then it
+// was in its place.
 //
 // One goroutine may call Submit while another calls Next; neither may be called by two at once.
 type Pipeline struct {
@@ -78,6 +78,7 @@ func (g *Group) Pipeline(ctx context.Context, config PipelineConfig) (*Pipeline,
 	if err != nil {
 		return nil, err
 	}
+	courier.ordered = true
 	p := &Pipeline{group: g, courier: courier, ctx: ctx, places: make(chan struct{}, config.Window),
 		ready: make(chan struct{}, 1), ring: make([]pipelined, config.Window)}
 	if g.pipes == nil {

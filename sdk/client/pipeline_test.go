@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"testing"
 	"time"
 
@@ -12,7 +13,7 @@ import (
 )
 
 // Through losses, doubles, refusals of busy hosts and changes of leader, every command of a pipeline
-// is applied exactly once and the results come in the order of Submit.
+// is applied exactly once and in the order of Submit, and so come the results.
 func TestPipelineWithLosses(t *testing.T) {
 	url := runServer(t)
 	names := []string{"a", "b", "c"}
@@ -56,6 +57,10 @@ func TestPipelineWithLosses(t *testing.T) {
 		i++
 	}
 	hosts.once(commands...)
+	if !slices.Equal(hosts.log, commands) || hosts.tooEarly == 0 {
+		t.Errorf("they were not applied in their order; %d came too early", hosts.tooEarly)
+	}
+	t.Logf("%d came too early, %+v", hosts.tooEarly, c.Stats())
 	if s := c.Stats(); s.Retries == 0 || s.LeaderChanges == 0 || s.Duplicates == 0 || s.Sessions != 1 {
 		t.Errorf("%+v", s)
 	}

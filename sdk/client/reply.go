@@ -19,6 +19,8 @@ type Result struct {
 	Duplicate bool
 	// Leader is the host that leads the group, "" when the answering host does not know.
 	Leader string
+	// batch are the results of a batch.
+	batch []BatchResult
 }
 
 const (

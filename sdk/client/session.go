@@ -23,14 +23,18 @@ type session struct {
 	used        time.Time
 	// held wait for the session to open, in order.
 	held []*call
+	// rounds counts how often everything was sent again, for the sake of the order, since the last answer.
+	rounds int
+	// resume is when the next round begins: new commands wait for it, too.
+	resume time.Time
 }
 
 func newSession(now time.Time) *session {
 	return &session{name: rand.Text(), next: 1, used: now}
 }
 
-// room reports whether another sequence fits into the window.
-func (s *session) room(window uint64) bool { return s.next-s.acked <= window }
+// room reports whether n more sequences fit into the window.
+func (s *session) room(window, n uint64) bool { return s.next+n-1-s.acked <= window }
 
 // fresh reports whether the session can still be relied on to be known to the hosts.
 func (s *session) fresh(now time.Time) bool { return now.Sub(s.used) < sessionIdle }
@@ -38,9 +42,12 @@ func (s *session) fresh(now time.Time) bool { return now.Sub(s.used) < sessionId
 // idle reports whether no command of the session is under way.
 func (s *session) idle() bool { return s.acked+1 == s.next }
 
-// finish notes that a sequence will not be sent again.
-func (s *session) finish(seq uint64) {
-	s.done[seq%windowSequences] = true
+// finish notes that a command's sequences will not be sent again.
+func (s *session) finish(k *call) {
+	s.rounds = 0
+	for seq := k.seq; seq < k.seq+k.count; seq++ {
+		s.done[seq%windowSequences] = true
+	}
 	for s.acked+1 < s.next && s.done[(s.acked+1)%windowSequences] {
 		s.acked++
 		s.done[s.acked%windowSequences] = false

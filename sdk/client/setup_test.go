@@ -103,8 +103,12 @@ type cluster struct {
 	// fate decides over each request; nil answers all.
 	fate func(host string, m *natsgo.Msg) fate
 	// respond makes the reply to a command; nil echoes it.
-	respond  func(command string) (body string, header natsgo.Header)
+	respond func(command string) (body string, header natsgo.Header)
+	// cut says which commands of a batch are lost with a leader.
+	cut      func(command string) bool
 	sessions map[string]*hostSession
+	// tooEarly counts the commands that came out of order.
+	tooEarly int
 	// applied counts how often each command was applied, and log has them in order.
 	applied  map[string]int
 	log      []string
@@ -215,14 +219,71 @@ func (c *cluster) reply(to, m *natsgo.Msg) {
 	}
 }
 
-// apply carries a command out by the hosts' rules for sessions.
+// apply carries a request out, of one command or of a batch.
 func (c *cluster) apply(m *natsgo.Msg) *natsgo.Msg {
-	name := m.Header.Get(api.HeaderSession)
+	if m.Header.Get(api.HeaderMode) == "feed" {
+		return c.feed(m)
+	}
 	seq, err := strconv.ParseUint(m.Header.Get(api.HeaderSeq), 10, 64)
-	if name == "" || err != nil || seq == 0 {
+	if m.Header.Get(api.HeaderSession) == "" || err != nil || seq == 0 {
 		c.broken = append(c.broken, fmt.Errorf("bad headers: %v", m.Header))
 		return failure(api.CodeBadRequest)
 	}
+	ordered := m.Header.Get(api.HeaderOrdered) == "true"
+	count := m.Header.Get(api.HeaderBatch)
+	if count == "" {
+		return c.applyOne(m, seq, m.Data, ordered)
+	}
+	n, err := strconv.ParseUint(count, 10, 64)
+	commands, err2 := api.ParseBatch(m.Data, n)
+	if err := errors.Join(err, err2); err != nil {
+		c.broken = append(c.broken, err)
+		return failure(api.CodeBadRequest)
+	}
+	var body []byte
+	for i, command := range commands {
+		one := failure(api.CodeNoLeader)
+		if c.cut == nil || !c.cut(string(command)) {
+			one = c.applyOne(m, seq+uint64(i), command, ordered || i > 0)
+		}
+		r, err := parseReply(one)
+		result := api.BatchResult{Index: r.Index, Term: r.Term, Duplicate: r.Duplicate, Body: one.Data}
+		switch err := err.(type) {
+		case *Error:
+			result.Status, result.Code, result.Body = api.BatchFailed, err.Code, []byte(err.Text)
+		case *RefusedError:
+			result.Status, result.MachineCode = api.BatchRefused, err.Code
+		case *TrappedError:
+			result.Status = api.BatchTrapped
+		}
+		body = api.AppendResult(body, result)
+	}
+	return &natsgo.Msg{Data: body, Header: natsgo.Header{api.HeaderBatch: {count}}}
+}
+
+// feed appends commands, and applies them at once.
+func (c *cluster) feed(m *natsgo.Msg) *natsgo.Msg {
+	commands := [][]byte{m.Data}
+	header := natsgo.Header{api.HeaderMode: {"feed"}, api.HeaderIndex: {strconv.Itoa(len(c.log) + 1)}, api.HeaderTerm: {"3"}}
+	if count := m.Header.Get(api.HeaderBatch); count != "" {
+		n, _ := strconv.ParseUint(count, 10, 64)
+		var err error
+		if commands, err = api.ParseBatch(m.Data, n); err != nil {
+			c.broken = append(c.broken, err)
+		}
+		if n > 1 {
+			header[api.HeaderBatch] = []string{count}
+		}
+	}
+	for _, command := range commands {
+		c.execute(string(command))
+	}
+	return &natsgo.Msg{Header: header}
+}
+
+// applyOne carries a command out by the hosts' rules for sessions.
+func (c *cluster) applyOne(m *natsgo.Msg, seq uint64, data []byte, ordered bool) *natsgo.Msg {
+	name := m.Header.Get(api.HeaderSession)
 	s := c.sessions[name]
 	if s == nil {
 		if seq != 1 {
@@ -233,7 +294,7 @@ func (c *cluster) apply(m *natsgo.Msg) *natsgo.Msg {
 	}
 	if text := m.Header.Get(api.HeaderAcked); text != "" {
 		acked, err := strconv.ParseUint(text, 10, 64)
-		if err != nil || acked >= seq {
+		if first, _ := strconv.ParseUint(m.Header.Get(api.HeaderSeq), 10, 64); err != nil || acked >= first {
 			c.broken = append(c.broken, fmt.Errorf("acked is %q beside sequence %d", text, seq))
 		}
 		for ; s.acked < acked; s.acked++ {
@@ -247,6 +308,10 @@ func (c *cluster) apply(m *natsgo.Msg) *natsgo.Msg {
 		c.broken = append(c.broken, fmt.Errorf("sequence %d is more than %d above %d", seq, windowSequences, s.acked))
 		return failure(api.CodeSession)
 	}
+	if ordered && seq > s.acked+1 && s.results[seq-1] == nil {
+		c.tooEarly++
+		return failure(api.CodeOutOfOrder)
+	}
 	if before := s.results[seq]; before != nil {
 		again := &natsgo.Msg{Data: before.Data, Header: natsgo.Header{api.HeaderDuplicate: {"true"}}}
 		for k, v := range before.Header {
@@ -254,7 +319,7 @@ func (c *cluster) apply(m *natsgo.Msg) *natsgo.Msg {
 		}
 		return again
 	}
-	s.results[seq] = c.execute(string(m.Data))
+	s.results[seq] = c.execute(string(data))
 	return s.results[seq]
 }
 

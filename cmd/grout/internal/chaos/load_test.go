@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync/atomic"
 )
 
@@ -46,5 +47,7 @@ func (c *cluster) bulk(ctx context.Context, n int) {
 		filling := bytes.Repeat([]byte{byte('a' + rand.IntN(26))}, bulkBytes)
 		commands = append(commands, fmt.Appendf(nil, "put b%d %d.%d.%s", rand.IntN(bulkKeys), round, i, filling))
 	}
-	_, _ = c.client.Group(groupBulk).ExecuteBatch(limited, commands)
+	for batch := range slices.Chunk(commands, 32) { // of what one request can carry
+		_, _ = c.client.Group(groupBulk).ExecuteMany(limited, batch)
+	}
 }

@@ -214,7 +214,7 @@ func TestLaggingHostFetchesSnapshot(t *testing.T) {
 		for i := from; i < to; i++ {
 			commands = append(commands, fmt.Appendf(nil, "put key%05d %0200d", i, i))
 		}
-		results, err := conn.Group("kv").ExecuteBatch(ctx, commands)
+		results, err := conn.Group("kv").ExecuteMany(ctx, commands)
 		if err != nil {
 			t.Fatal(err)
 		}
