@@ -97,7 +97,6 @@ func (f *simFile) lose(w *simWorld) {
 	if f.synced == len(f.data) {
 		return
 	}
-	w.stats.tornFiles++
 	f.data = f.data[:f.synced+w.rng.IntN(len(f.data)-f.synced+1)]
 	for at := f.synced; at < len(f.data); at += simSector {
 		if w.chance(3) {

@@ -183,6 +183,8 @@ func (w *simWorld) otherFault(f simFault, n *simNode) {
 		w.stats.count(f)
 		n.applySlow = w.between(20, 400)
 		w.after(d, "machine is fast", func() { n.applySlow = 1 })
+	case faultSpoil:
+		w.spoil(n)
 	case faultPublish:
 		n.publishFails = true
 		w.after(d, "server is back", func() { n.publishFails = false })
@@ -236,9 +238,15 @@ func (w *simWorld) unconverged() string {
 		if id, _ := l.g.core.Leader(); id != leader.g.self {
 			return n.name + " follows another" + w.describe()
 		}
+		if l.g.quarantine != nil {
+			return n.name + " is quarantined"
+		}
 		if l.g.applier.replica.applied.Index < w.truth.lastChosen() || l.g.core.Last() != leader.g.core.Last() {
 			return n.name + " is behind" + w.describe()
 		}
+	}
+	if states, err := w.states(); w.spoiled() && (err != nil || len(states) != 1) {
+		return fmt.Sprintf("the states differ: %v, %v", states, err)
 	}
 	for _, e := range w.truth.chosen {
 		if e.out < e.emitted {
@@ -261,22 +269,8 @@ func (w *simWorld) describe() string {
 // judge compares what can only be compared in the end.
 func (w *simWorld) judge() {
 	w.clients.history.judge()
-	hashes := map[Digest][]string{}
-	for _, l := range w.lives() {
-		image, err := l.g.applier.replica.image()
-		if err != nil {
-			w.fail("%s: %v", l.node.name, err)
-			return
-		}
-		packed, err := pack([]any{image.machine.Header, image.machine.Pages, image.state})
-		if err != nil {
-			w.fail("%s: %v", l.node.name, err)
-			return
-		}
-		hashes[digestOf(packed)] = append(hashes[digestOf(packed)], l.node.name)
-	}
-	if len(hashes) != 1 {
-		w.fail("the members' states differ: %v", hashes)
+	if states, err := w.states(); err != nil || len(states) != 1 {
+		w.fail("the members' states differ: %v, %v", states, err)
 	}
 	w.stats.leaders += len(w.truth.leaders)
 	w.stats.entries += len(w.truth.chosen)

@@ -26,6 +26,8 @@ type simNode struct {
 	applySlow int64
 	// publishFails makes publications fail.
 	publishFails bool
+	// spoiled is set once the machine's state went wrong on this host.
+	spoiled bool
 	// ambush, when not nil, ends the process in the middle of its next write to the log.
 	ambush func()
 }
@@ -232,6 +234,7 @@ func (l *simLife) apply() {
 			break
 		}
 	}
+	l.node.w.checkState(l)
 	if len(l.g.applier.queue) > 0 {
 		select {
 		case l.g.applier.wake <- struct{}{}:

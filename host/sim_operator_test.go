@@ -21,6 +21,8 @@ type simOperator struct {
 	ids     int
 	// buried are the logs of lost disks, by the members that they belonged to.
 	buried map[consensus.MemberID]*simLogContent
+	// marked is when the operator last asked for a snapshot.
+	marked int64
 	// waiting is what the last step of a change said that it waits for.
 	waiting string
 }
@@ -53,6 +55,10 @@ func (o *simOperator) act() {
 	if l := w.leader(); l != nil {
 		l.place(1, "change members", func() {
 			l.g.inbox.call(func() {
+				if w.calm && w.doubtful() && w.now > o.marked+50*simTick {
+					o.marked = w.now
+					_ = l.g.mark() // an operator's snapshot brings a wrong state to light
+				}
 				waiting, err := l.g.changeMembers(slices.Clone(o.target))
 				o.waiting = waiting
 				if err != nil && !errors.Is(err, consensus.ErrNotLeader) && !errors.Is(err, consensus.ErrChangePending) {
@@ -117,7 +123,7 @@ func (o *simOperator) mayLose(n *simNode) bool {
 			return false
 		}
 	}
-	return o.settled() && (len(o.w.truth.membership.Voters) >= 3 || !o.w.truth.membership.IsVoter(n.id))
+	return o.settled() && !o.w.doubtful() && (len(o.w.truth.membership.Voters) >= 3 || !o.w.truth.membership.IsVoter(n.id))
 }
 
 // restartLater starts a process again after a while.
@@ -178,7 +184,7 @@ func (o *simOperator) change() {
 			return
 		}
 	}
-	if !o.settled() {
+	if !o.settled() || o.w.doubtful() {
 		return
 	}
 	voters, n := 0, w.nodes[w.rng.IntN(len(w.nodes))]

@@ -23,11 +23,10 @@ type simProfile struct {
 	loss, double, late int
 	sessions, plain    int
 	// think is the mean pause of a client between two requests.
-	think int64
-	// demote and reluctance go into the core's configuration.
-	demote     int
-	reluctance []int
-	porcupine  bool
+	think     int64
+	porcupine bool
+	// spoils is set when a machine's state may go wrong without a word. Only then may answers be wrong.
+	spoils bool
 	// durable is set when the members' logs are in production's store, on simulated files.
 	durable bool
 }
@@ -62,13 +61,14 @@ const (
 	faultTransfer
 	faultSlowApply
 	faultPublish
+	faultSpoil
 	faultKinds
 )
 
 var faultNames = [faultKinds]string{
 	"kill", "power", "blackout", "pause", "clock-jump", "clock-rate", "one-way", "pair", "split", "isolate",
 	"flap", "noise", "slow-disk", "sync-fails", "full-disk", "flip-log", "flip-chunk", "lost-disk", "members",
-	"transfer", "slow-apply", "publish-fails",
+	"transfer", "slow-apply", "publish-fails", "spoil",
 }
 
 // String names the fault.
@@ -101,6 +101,12 @@ func newSimProfile(rng *rand.Rand, steps int) simProfile {
 			p.weights[f] = 1 + rng.IntN(4)
 			p.total += p.weights[f]
 		}
+	}
+	p.total -= p.weights[faultSpoil]
+	p.weights[faultSpoil] = 0
+	if p.spoils = rng.IntN(6) == 0; p.spoils {
+		p.timing.RetainEntries = 1000 // a member that has to be asked must not need the snapshot in dispute
+		p.porcupine, p.weights[faultSpoil], p.total = false, 2, p.total+2
 	}
 	return p
 }

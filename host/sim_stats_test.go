@@ -27,7 +27,6 @@ type simStats struct {
 	fetchesLost     int
 	lostWrites      int
 	lostNames       int
-	tornFiles       int
 	found           int
 	lostDisks       int
 	promoted        int
@@ -45,6 +44,8 @@ type simStats struct {
 	opened          int
 	storesFailed    int
 	tornWrites      int
+	quarantined     int
+	repaired        int
 	faults          [faultKinds]int
 }
 
@@ -103,7 +104,6 @@ var simCounters = []struct {
 	{"fetchesLost", func(s *simStats) *int { return &s.fetchesLost }},
 	{"lostWrites", func(s *simStats) *int { return &s.lostWrites }},
 	{"lostNames", func(s *simStats) *int { return &s.lostNames }},
-	{"tornFiles", func(s *simStats) *int { return &s.tornFiles }},
 	{"found", func(s *simStats) *int { return &s.found }},
 	{"lostDisks", func(s *simStats) *int { return &s.lostDisks }},
 	{"promoted", func(s *simStats) *int { return &s.promoted }},
@@ -120,6 +120,8 @@ var simCounters = []struct {
 	{"opened", func(s *simStats) *int { return &s.opened }},
 	{"storesFailed", func(s *simStats) *int { return &s.storesFailed }},
 	{"tornWrites", func(s *simStats) *int { return &s.tornWrites }},
+	{"quarantined", func(s *simStats) *int { return &s.quarantined }},
+	{"repaired", func(s *simStats) *int { return &s.repaired }},
 	{"porcupine", func(s *simStats) *int { return &s.porcupine }},
 }
 

@@ -51,6 +51,20 @@ type simSeen struct {
 	role    consensus.Role
 	term    consensus.Term
 	inForce consensus.Configuration
+	// quarantined is set while the member is.
+	quarantined bool
+}
+
+// look counts what became of a wrong state.
+func (s *simSeen) look(l *simLife) {
+	if now := l.g.quarantine != nil; now != s.quarantined {
+		s.quarantined = now
+		if now {
+			l.node.w.stats.quarantined++
+		} else {
+			l.node.w.stats.repaired++
+		}
+	}
 }
 
 func (s *simSeen) start(l *simLife) {
@@ -94,7 +108,8 @@ func (t *simTruth) check(l *simLife) {
 	if term < l.seen.term {
 		t.w.fail("%s falls from term %d to %d", l.node.name, l.seen.term, term)
 	}
-	if l.g.quarantine != nil {
+	l.seen.look(l)
+	if l.g.quarantine != nil && !l.node.spoiled {
 		t.w.fail("%s is quarantined, and no state was ever wrong: %s", l.node.name, l.g.quarantine)
 	}
 	t.checkCommit(l)
@@ -277,12 +292,15 @@ func (t *simTruth) applied(l *simLife, entry EntryContext, m *simMachine) {
 
 // saved compares the manifests of equal anchors.
 func (t *simTruth) saved(l *simLife, meta consensus.SnapshotMeta) {
+	t.w.stats.snapshots++
+	if l.node.spoiled {
+		return
+	}
 	digest := Digest(meta.Manifest)
 	if other, known := t.manifests[meta.Anchor]; known && other != digest {
 		t.w.fail("%s saves the manifest %x at %s, another member saved %x", l.node.name, digest[:4], meta.Anchor, other[:4])
 	}
 	t.manifests[meta.Anchor] = digest
-	t.w.stats.snapshots++
 }
 
 // published notes an event that went out.
