@@ -83,7 +83,8 @@ func startCluster(ctx context.Context, t *testing.T, dir string, n network, newD
 		must(t, h.up())
 	}
 	var err error
-	c.raw, err = natsgo.Connect(n.url(""), natsgo.MaxReconnects(-1), natsgo.ReconnectWait(100*time.Millisecond), natsgo.ReconnectBufSize(-1))
+	c.raw, err = natsgo.Connect(n.url(""), natsgo.MaxReconnects(-1), natsgo.ReconnectWait(100*time.Millisecond), natsgo.ReconnectBufSize(-1),
+		natsgo.ErrorHandler(func(*natsgo.Conn, *natsgo.Subscription, error) {}))
 	must(t, err)
 	c.client, err = client.Connect(client.Config{URL: n.url(""), AttemptTimeout: time.Second})
 	must(t, err)

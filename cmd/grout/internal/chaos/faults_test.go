@@ -34,12 +34,15 @@ const readOnlyStart = "start on a read-only disk"
 
 func (s *storm) target(d draw) *host { return s.hosts[d.target] }
 
-// leader is the host that leads the group that most clients use, as far as they know.
-func (s *storm) leader(d draw) *host {
-	if h := s.host(s.client.Group(groupCounter).Leader()); h != nil {
-		return h
+// leader is the host that leads one of the groups that clients use, as far as they know; known is false when they
+// know of none.
+func (s *storm) leader(d draw) (leader *host, known bool) {
+	for _, group := range []string{groupCounter, groupKV} {
+		if h := s.host(s.client.Group(group).Leader()); h != nil {
+			return h, true
+		}
 	}
-	return s.target(d)
+	return s.target(d), false
 }
 
 func killOne(ctx context.Context, s *storm, d draw) (bool, error) {
@@ -47,7 +50,9 @@ func killOne(ctx context.Context, s *storm, d draw) (bool, error) {
 }
 
 func killLeader(ctx context.Context, s *storm, d draw) (bool, error) {
-	return s.killAndStart(ctx, s.leader(d), d)
+	leader, known := s.leader(d)
+	happened, err := s.killAndStart(ctx, leader, d)
+	return happened && known, err
 }
 
 func (s *storm) killAndStart(ctx context.Context, h *host, d draw) (bool, error) {
@@ -88,7 +93,9 @@ func pauseOne(ctx context.Context, s *storm, d draw) (bool, error) {
 }
 
 func pauseLeader(ctx context.Context, s *storm, d draw) (bool, error) {
-	return standStill(ctx, s.leader(d), d)
+	leader, known := s.leader(d)
+	happened, err := standStill(ctx, leader, d)
+	return happened && known, err
 }
 
 func standStill(ctx context.Context, h *host, d draw) (bool, error) {
@@ -104,10 +111,11 @@ func standStill(ctx context.Context, h *host, d draw) (bool, error) {
 func links(out, in condition) func(context.Context, *storm, draw) (bool, error) {
 	return func(ctx context.Context, s *storm, d draw) (bool, error) {
 		l := s.network.link(s.target(d).name)
+		before := l.harmed()
 		l.suffer(out, in)
 		pause(ctx, d.between(500*time.Millisecond, 8*time.Second))
 		l.suffer(condition{}, condition{})
-		return true, nil
+		return l.harmed() > before, nil
 	}
 }
 
@@ -123,8 +131,10 @@ func lossyLink(ctx context.Context, s *storm, d draw) (bool, error) {
 }
 
 func resetLink(_ context.Context, s *storm, d draw) (bool, error) {
-	s.network.link(s.target(d).name).reset()
-	return true, nil
+	l := s.network.link(s.target(d).name)
+	before := l.harmed()
+	l.reset()
+	return l.harmed() > before, nil
 }
 
 func natsRestart(ctx context.Context, s *storm, _ draw) (bool, error) { return s.withoutNATS(ctx, 0) }

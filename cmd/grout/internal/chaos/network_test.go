@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"os/exec"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -28,8 +29,10 @@ const natsName = "nats"
 type link interface {
 	// suffer makes out the condition of what the host sends, and in of what it receives.
 	suffer(out, in condition)
-	// reset tears down the connections that are open.
+	// reset tears down the connections that are open, and returns once it has.
 	reset()
+	// harmed counts what was lost, delayed or reset on this link so far.
+	harmed() int64
 }
 
 // condition is what happens to what passes in one direction. The zero condition is a healthy one.
@@ -52,6 +55,8 @@ type hop struct {
 	// queue holds what is delayed; waiting is set while it is not empty.
 	queue   chan delayed
 	waiting int
+	// harmed counts the packets that were lost or delayed.
+	harmed atomic.Int64
 }
 
 type delayed struct {
@@ -79,6 +84,7 @@ func (h *hop) pass(packet []byte) {
 	h.mu.Lock()
 	if h.is.cut || (h.is.loss > 0 && h.rng.Float64() < h.is.loss) {
 		h.mu.Unlock()
+		h.harmed.Add(1)
 		return
 	}
 	if h.is.delay == 0 && h.waiting == 0 {
@@ -86,6 +92,7 @@ func (h *hop) pass(packet []byte) {
 		h.next(packet)
 		return
 	}
+	h.harmed.Add(1)
 	delay := h.is.delay
 	if h.is.jitter > 0 {
 		delay += time.Duration(h.rng.Int64N(int64(h.is.jitter)))

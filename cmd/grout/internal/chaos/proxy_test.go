@@ -8,6 +8,7 @@ import (
 	"net"
 	"os/exec"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -78,6 +79,8 @@ type proxy struct {
 
 	mu   sync.Mutex
 	open map[net.Conn]bool
+	// resets counts the connections that were torn down.
+	resets atomic.Int64
 }
 
 func (p *proxy) accept() {
@@ -123,8 +126,11 @@ func (p *proxy) reset() {
 			_ = tcp.SetLinger(0) // on a connection that has ended there is nothing to reset
 		}
 		_ = conn.Close()
+		p.resets.Add(1)
 	}
 }
+
+func (p *proxy) harmed() int64 { return p.in.harmed.Load() + p.out.harmed.Load() + p.resets.Load() }
 
 // stream is one direction of a proxy.
 type stream struct {
@@ -133,6 +139,8 @@ type stream struct {
 	rng *rand.Rand
 	// changed is closed when the condition changes.
 	changed chan struct{}
+	// harmed counts the pieces that were held back.
+	harmed atomic.Int64
 }
 
 func newStream(seed uint64) *stream {
@@ -169,7 +177,11 @@ func (s *stream) copy(to io.WriteCloser, from io.ReadCloser) {
 	for {
 		n, err := from.Read(buffer)
 		if n > 0 {
-			queue <- delayed{append([]byte(nil), buffer[:n]...), time.Now().Add(s.lateness())}
+			late := s.lateness()
+			if late > 0 {
+				s.harmed.Add(1)
+			}
+			queue <- delayed{append([]byte(nil), buffer[:n]...), time.Now().Add(late)}
 		}
 		if err != nil {
 			break
@@ -200,6 +212,7 @@ func (s *stream) hold(until time.Time) {
 		is, changed := s.is, s.changed
 		s.mu.Unlock()
 		if is.cut {
+			s.harmed.Add(1)
 			<-changed
 			continue
 		}

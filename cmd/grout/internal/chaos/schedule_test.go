@@ -46,15 +46,30 @@ type storm struct {
 	mu sync.Mutex
 	// done counts the faults that came about, tried all.
 	done, tried map[string]int
+	// active is the number of faults that go on, since when, and together how long there were so many.
+	active   int
+	since    time.Time
+	together []time.Duration
 }
 
 func newStorm(c *cluster, lanes []lane) *storm {
-	return &storm{cluster: c, lanes: lanes, done: map[string]int{}, tried: map[string]int{}}
+	return &storm{cluster: c, lanes: lanes, done: map[string]int{}, tried: map[string]int{}, together: make([]time.Duration, len(lanes)+1)}
+}
+
+// going notes that a fault began, or ended.
+func (s *storm) going(change int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.together[s.active] += time.Since(s.since)
+	s.active += change
+	s.since = time.Now()
 }
 
 // rage carries out the schedule until ctx ends. All faults are undone on return.
 func (s *storm) rage(ctx context.Context, seed uint64) {
 	var running sync.WaitGroup
+	s.since = time.Now()
+	defer s.going(0)
 	for i, l := range s.lanes {
 		rng := rand.New(rand.NewPCG(seed, uint64(10+i)))
 		running.Go(func() { s.run(ctx, l, rng) })
@@ -71,7 +86,9 @@ func (s *storm) run(ctx context.Context, l lane, rng *rand.Rand) {
 			if !pause(ctx, rest) {
 				return
 			}
+			s.going(+1)
 			happened, err := k.do(ctx, s, d)
+			s.going(-1)
 			if err != nil {
 				s.fail(err)
 			}

@@ -22,6 +22,9 @@ var (
 	on     = flag.String("network", "auto", "namespaces, user (namespaces without being root), proxy, or auto: the first that this machine allows")
 )
 
+// startPatience is how long everything may take to be up and deployed, on a machine that compiles beside it.
+const startPatience = 4 * time.Minute
+
 // full is the length from which on every kind of fault has to come about.
 const full = 2 * time.Minute
 
@@ -73,7 +76,7 @@ func rage(t *testing.T, dir string, inside bool) {
 	t.Logf("seed %d decides the faults; the timing of the processes is their own. Logs are in %s", *seed, dir)
 	t.Cleanup(func() { showLogs(t, dir) })
 	n, newDisk, disks := surroundings(t, inside)
-	starting, cancel := context.WithTimeout(context.Background(), levelPatience)
+	starting, cancel := context.WithTimeout(context.Background(), startPatience)
 	defer cancel()
 	began := time.Now()
 	c := startCluster(starting, t, dir, n, newDisk)
@@ -152,6 +155,9 @@ func (s *storm) report() string {
 		}
 	}
 	fmt.Fprintf(&b, "%-30s %9s %9d\n", readOnlyStart, "", s.done[readOnlyStart])
+	for n, d := range s.together {
+		fmt.Fprintf(&b, "%d faults at a time for %s\n", n, d.Round(100*time.Millisecond))
+	}
 	for _, h := range s.hosts {
 		fmt.Fprintf(&b, "host %s: %d starts, of which %d found no NATS\n", h.name, h.runs.Load(), h.unreachable.Load())
 	}

@@ -93,6 +93,8 @@ type room struct {
 	begin   chan start
 	tun     *os.File
 	in, out *hop
+	// resets counts the packets that became resets.
+	resets atomic.Int64
 	// resetUntil, in nanoseconds since the Unix epoch, is when a reset ends.
 	resetUntil atomic.Int64
 }
@@ -131,7 +133,12 @@ func (r *room) suffer(out, in condition) {
 	r.in.suffer(in)
 }
 
-func (r *room) reset() { r.resetUntil.Store(time.Now().Add(resetFor).UnixNano()) }
+func (r *room) reset() {
+	r.resetUntil.Store(time.Now().Add(resetFor).UnixNano())
+	<-time.After(resetFor)
+}
+
+func (r *room) harmed() int64 { return r.in.harmed.Load() + r.out.harmed.Load() + r.resets.Load() }
 
 // read passes on what the room's processes send.
 func (r *room) read() {
@@ -159,7 +166,11 @@ func (r *room) maybeReset(packet []byte) []byte {
 	if time.Now().UnixNano() >= r.resetUntil.Load() {
 		return packet
 	}
-	return asReset(packet)
+	out := asReset(packet)
+	if len(out) != len(packet) || &out[0] != &packet[0] {
+		r.resets.Add(1)
+	}
+	return out
 }
 
 const (

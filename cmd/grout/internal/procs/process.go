@@ -16,6 +16,8 @@ type Process struct {
 	name    string
 	command *exec.Cmd
 	log     string
+	// from is where this run begins in the log.
+	from    int64
 	started time.Time
 	// ended is closed when the process has ended.
 	ended chan struct{}
@@ -36,6 +38,10 @@ func Start(l Launch) (*Process, error) {
 	if err != nil {
 		return nil, fmt.Errorf("starting %s: %w", l.Name, err)
 	}
+	from, err := log.Seek(0, io.SeekEnd)
+	if err != nil {
+		return nil, fmt.Errorf("starting %s: %w", l.Name, errors.Join(err, log.Close()))
+	}
 	// Through a pipe: the log is ours, and no limit or full disk of the process's concerns it.
 	output := struct{ io.Writer }{log}
 	l.Command.Stdout, l.Command.Stderr = output, output
@@ -47,7 +53,7 @@ func Start(l Launch) (*Process, error) {
 	if err = begin(l.Command); err != nil {
 		return nil, fmt.Errorf("starting %s: %w", l.Name, errors.Join(err, log.Close()))
 	}
-	p := &Process{name: l.Name, command: l.Command, log: l.Log, started: time.Now(), ended: make(chan struct{})}
+	p := &Process{name: l.Name, command: l.Command, log: l.Log, from: from, started: time.Now(), ended: make(chan struct{})}
 	go func() {
 		defer close(p.ended)
 		_ = p.command.Wait() // how it ended is in the process state
@@ -117,11 +123,13 @@ func (p *Process) Stop() error {
 // tailBytes is how much of a log Tail returns.
 const tailBytes = 8 << 10
 
-// Tail returns the end of what the process printed.
-func (p *Process) Tail() string { return Tail(p.log) }
+// Tail returns the end of what this run of the process printed.
+func (p *Process) Tail() string { return tail(p.log, p.from) }
 
 // Tail returns the end of a file, or why it cannot be read.
-func Tail(path string) string {
+func Tail(path string) string { return tail(path, 0) }
+
+func tail(path string, from int64) string {
 	file, err := os.Open(path)
 	if err != nil {
 		return err.Error()
@@ -130,7 +138,7 @@ func Tail(path string) string {
 	if err != nil {
 		return errors.Join(err, file.Close()).Error()
 	}
-	text := make([]byte, min(info.Size(), tailBytes))
+	text := make([]byte, min(info.Size()-from, tailBytes))
 	_, err = file.ReadAt(text, info.Size()-int64(len(text)))
 	if err = errors.Join(err, file.Close()); err != nil && !errors.Is(err, io.EOF) {
 		return err.Error()
