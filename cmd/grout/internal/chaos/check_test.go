@@ -35,38 +35,39 @@ func (c *cluster) calm() error {
 	return errors.Join(errs...)
 }
 
-// level waits until every host has applied the same, and their snapshots at one marker are the same.
-func (c *cluster) level(ctx context.Context) error {
-	for group := range groups {
-		if err := c.mark(ctx, group); err != nil {
-			return err
-		}
-	}
+// level waits until every host has applied the same, and has the same state at the same snapshot.
+func (c *cluster) level() error {
+	ctx, cancel := context.WithTimeout(context.Background(), levelPatience)
+	defer cancel()
 	last := "no host has answered"
 	for ctx.Err() == nil {
-		statuses, err := c.client.Admin().Status(ctx)
-		if err != nil {
-			last = err.Error()
-			continue
+		for group := range groups {
+			// A member that is busy with another snapshot leaves a marker out, so each round asks for one.
+			limited, cancel := context.WithTimeout(ctx, patience)
+			if err := c.client.Admin().Snapshot(limited, group); err != nil && ctx.Err() == nil {
+				last = fmt.Sprintf("a snapshot of group %s: %v", group, err)
+			}
+			cancel()
 		}
-		if last = unlevel(statuses); last == "" {
-			return nil
+		for range statusRounds {
+			statuses, err := c.client.Admin().Status(ctx)
+			if ctx.Err() != nil {
+				break
+			}
+			if err != nil {
+				last = err.Error()
+				continue
+			}
+			if last = unlevel(statuses); last == "" {
+				return nil
+			}
 		}
 	}
 	return fmt.Errorf("the hosts are not level %s after the faults: %s", levelPatience, last)
 }
 
-// mark asks for a snapshot marker until there is one.
-func (c *cluster) mark(ctx context.Context, group string) error {
-	for {
-		limited, cancel := context.WithTimeout(ctx, patience)
-		err := c.client.Admin().Snapshot(limited, group)
-		cancel()
-		if err == nil || ctx.Err() != nil {
-			return err
-		}
-	}
-}
+// statusRounds is how often the hosts are asked whether they are level before they are asked for another snapshot.
+const statusRounds = 10
 
 // unlevel says in what the hosts differ, "" if in nothing.
 func unlevel(statuses []api.HostStatus) string {
@@ -83,11 +84,11 @@ func unlevel(statuses []api.HostStatus) string {
 			if !ok {
 				first[g.Group], known = g, g
 			}
-			switch {
-			case g.Problem != "":
+			if g.Problem != "" {
 				return fmt.Sprintf("group %s on host %s: %s", g.Group, status.Host, g.Problem)
-			case g.Applied != g.Commit, g.Applied != known.Applied, g.SnapshotIndex != known.SnapshotIndex,
-				g.SnapshotHash != known.SnapshotHash, g.SnapshotIndex == 0 && groups[g.Group] != "":
+			}
+			if g.Applied != g.Commit || g.Applied != known.Applied || g.SnapshotIndex != known.SnapshotIndex ||
+				g.SnapshotHash != known.SnapshotHash || (g.SnapshotIndex == 0 && groups[g.Group] != "") {
 				return fmt.Sprintf("group %s on host %s is at %+v, on host %s at %+v", g.Group, status.Host, g, statuses[0].Host, known)
 			}
 		}

@@ -116,10 +116,10 @@ func surroundings(t *testing.T, inside bool) (network, func(string) (disk, error
 // verify is what must hold after the storm.
 func verify(t *testing.T, w *workload, s *storm) {
 	t.Helper()
+	began := time.Now()
+	errs := []error{w.calm(), w.level()}
 	ctx, cancel := context.WithTimeout(context.Background(), levelPatience)
 	defer cancel()
-	began := time.Now()
-	errs := []error{w.calm(), w.level(ctx)}
 	t.Logf("level %s after the last fault", time.Since(began).Round(time.Millisecond))
 	total, err := w.final(ctx)
 	if err == nil {
