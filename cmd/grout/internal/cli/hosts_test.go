@@ -2,7 +2,10 @@ package cli
 
 import (
 	"bufio"
+	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"net"
 	"os"
 	"path/filepath"
@@ -108,6 +111,32 @@ func TestServeInAProcess(t *testing.T) {
 	}
 	if code := second.stop(); code != 0 {
 		t.Errorf("exit %d: %s", code, second.errors)
+	}
+}
+
+// TestServeStopsWhileItConnects shows that a host which is told to stop before it has reached NATS ends
+// cleanly.
+func TestServeStopsWhileItConnects(t *testing.T) {
+	mute, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	go func() { // takes a connection, and says nothing
+		conn, err := mute.Accept()
+		stop()
+		<-t.Context().Done()
+		if err := errors.Join(err, conn.Close()); err != nil {
+			panic(err)
+		}
+	}()
+	var out, errs bytes.Buffer
+	args := []string{"serve", "--name", "solo", "--data", t.TempDir(), "--nats-url", "nats://" + mute.Addr().String()}
+	if code := Run(ctx, args, strings.NewReader(""), &out, &errs); code != 0 {
+		t.Errorf("exit %d: %s", code, errs.String())
+	}
+	if err := mute.Close(); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -157,7 +157,7 @@ func serveVerb(c *call) (err error) {
 		defer server.Close()
 		at, transport = server.URL(), nats.Config{URL: server.URL()}
 	} else if l, err := c.connectTo(config.nats); err != nil {
-		return err // the host would say so too, but without what to do
+		return stopped(c.ctx, err) // the host would say so too, but without what to do
 	} else {
 		l.close()
 	}
