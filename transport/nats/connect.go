@@ -1,7 +1,10 @@
 package nats
 
 import (
+	"errors"
 	"fmt"
+	"io"
+	"net"
 	"time"
 
 	natsgo "github.com/nats-io/nats.go"
@@ -41,7 +44,7 @@ func dial(config *Config, purpose string) (conn *natsgo.Conn, wait func(), err e
 	if config.Context != "" {
 		conn, _, err = natscontext.Connect(config.Context, options...)
 		if err != nil {
-			return nil, nil, fmt.Errorf("nats: connecting with the context %q: %w; look at `nats context ls`", config.Context, err)
+			return nil, nil, fmt.Errorf("nats: connecting with the context %q: %w; look at `nats context ls`", config.Context, noServer(err))
 		}
 		return conn, func() { <-closed }, nil
 	}
@@ -53,9 +56,18 @@ func dial(config *Config, purpose string) (conn *natsgo.Conn, wait func(), err e
 		url = natsgo.DefaultURL
 	}
 	if conn, err = natsgo.Connect(url, options...); err != nil {
-		return nil, nil, fmt.Errorf("nats: connecting to %s: %w; is a server running there?", url, err)
+		return nil, nil, fmt.Errorf("nats: connecting to %s: %w; is a server running there?", url, noServer(err))
 	}
 	return conn, func() { <-closed }, nil
+}
+
+// noServer marks an error as ErrNoServer if it is the network's and not the server's own word.
+func noServer(err error) error {
+	_, network := errors.AsType[*net.OpError](err)
+	if network || errors.Is(err, natsgo.ErrNoServers) || errors.Is(err, natsgo.ErrTimeout) || errors.Is(err, io.EOF) {
+		return fmt.Errorf("%w: %w", ErrNoServer, err)
+	}
+	return err
 }
 
 // watch logs what happens to a connection.

@@ -6,6 +6,8 @@ import "errors"
 var (
 	// ErrBadConfig marks a Config that cannot work.
 	ErrBadConfig = errors.New("nats: bad config")
+	// ErrNoServer means that no NATS server could be reached, or that it was gone before the connection stood.
+	ErrNoServer = errors.New("nats: no server")
 	// ErrClosed refuses work after Close.
 	ErrClosed = errors.New("nats: the transport is closed")
 	// ErrTaken refuses a second receiver or service for one group.

@@ -156,7 +156,7 @@ var exitRules = []exitRule{
 // weakRules count only when nothing else explains an error: they are the ends of waits.
 var weakRules = []exitRule{
 	{client.ErrNoHosts, Unavailable}, {client.ErrNoServers, Unavailable}, {client.ErrNoAnswer, Unavailable},
-	{natsgo.ErrNoServers, Unavailable}, {natsgo.ErrTimeout, Unavailable}, {natsgo.ErrDisconnected, Unavailable},
+	{nats.ErrNoServer, Unavailable}, {natsgo.ErrNoServers, Unavailable}, {natsgo.ErrTimeout, Unavailable}, {natsgo.ErrDisconnected, Unavailable},
 	{natsgo.ErrConnectionReconnecting, Unavailable}, {natsgo.ErrNoResponders, Unavailable},
 	{natsgo.ErrReconnectBufExceeded, Unavailable},
 	{context.Canceled, Interrupted}, {context.DeadlineExceeded, Unavailable}, {fs.ErrNotExist, Usage},

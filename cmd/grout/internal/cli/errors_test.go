@@ -4,15 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"strings"
 	"testing"
 
 	natsgo "github.com/nats-io/nats.go"
 
+	"github.com/groutlabs/grout/cmd/grout/internal/node"
 	"github.com/groutlabs/grout/consensus/durable"
 	"github.com/groutlabs/grout/sdk/api"
 	"github.com/groutlabs/grout/sdk/client"
+	"github.com/groutlabs/grout/transport/nats"
 )
 
 // TestExitOfErrors shows which exit code each error gets, and which counts when several are joined.
@@ -29,6 +32,7 @@ func TestExitOfErrors(t *testing.T) {
 		{fmt.Errorf("%w: %w", client.ErrUnknownOutcome, context.Canceled), Unknown}, {context.Canceled, Interrupted},
 		{fmt.Errorf("%w (%w)", timeoutError{1}, code(api.CodeNotFound)), NotFound}, {timeoutError{1}, Unavailable},
 		{fmt.Errorf("%w (%w)", timeoutError{1}, client.ErrNoHosts), Unavailable}, {natsgo.ErrNoServers, Unavailable},
+		{fmt.Errorf("%w: %w", nats.ErrNoServer, io.EOF), Unavailable}, {io.EOF, Failed}, {&node.StoreError{Dir: "/d", Err: fs.ErrNotExist}, StoreFailed},
 		{fs.ErrNotExist, Usage}, {fmt.Errorf("%w: %w", durable.ErrLocked, fs.ErrNotExist), InUse},
 	} {
 		if got := asFailure(c.err).exit; got != c.exit {
