@@ -34,12 +34,14 @@ const readOnlyStart = "start on a read-only disk"
 
 func (s *storm) target(d draw) *host { return s.hosts[d.target] }
 
-// leader is the host that leads one of the groups that clients use, as far as they know; known is false when they
-// know of none.
+// leader is the host that leads one of the groups that clients use, as far as they or the hosts' status know; known
+// is false when nobody knows of one.
 func (s *storm) leader(d draw) (leader *host, known bool) {
 	for _, group := range []string{groupCounter, groupKV} {
-		if h := s.host(s.client.Group(group).Leader()); h != nil {
-			return h, true
+		for _, name := range []string{s.client.Group(group).Leader(), s.lastLeader(group)} {
+			if h := s.host(name); h != nil {
+				return h, true
+			}
 		}
 	}
 	return s.target(d), false

@@ -42,6 +42,8 @@ func (d draw) between(least, most time.Duration) time.Duration {
 type storm struct {
 	*cluster
 	lanes []lane
+	// lastLeader is the last host that said it leads a group, "" if none has.
+	lastLeader func(group string) string
 
 	mu sync.Mutex
 	// done counts the faults that came about, tried all.
@@ -52,8 +54,8 @@ type storm struct {
 	together []time.Duration
 }
 
-func newStorm(c *cluster, lanes []lane) *storm {
-	return &storm{cluster: c, lanes: lanes, done: map[string]int{}, tried: map[string]int{}, together: make([]time.Duration, len(lanes)+1)}
+func newStorm(c *cluster, lanes []lane, lastLeader func(string) string) *storm {
+	return &storm{cluster: c, lanes: lanes, lastLeader: lastLeader, done: map[string]int{}, tried: map[string]int{}, together: make([]time.Duration, len(lanes)+1)}
 }
 
 // going notes that a fault began, or ended.

@@ -87,6 +87,13 @@ func (s *stats) watch(ctx context.Context, c *cluster) {
 	}
 }
 
+// leader is the last host that said it leads the group.
+func (s *stats) leader(group string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.leaders[group]
+}
+
 func (s *stats) look(group, host, role string, term uint64) {
 	if s.terms[group] == nil {
 		s.terms[group] = map[uint64]bool{}
