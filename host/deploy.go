@@ -440,7 +440,10 @@ func (h *Host) Status() api.HostStatus {
 	defer h.mu.RUnlock()
 	s := api.HostStatus{
 		Host: h.cfg.Name, HostID: h.boot.self.ID, Version: h.cfg.Version, Cluster: h.record.ID,
-		Uptime: h.cfg.Clock.Now().Sub(h.started).Round(time.Second).String(), Storage: "durable", Groups: []api.GroupBrief{},
+		Uptime: h.cfg.Clock.Now().Sub(h.started).Round(time.Second).String(), Storage: "durable", Hosts: []string{}, Groups: []api.GroupBrief{},
+	}
+	if record := h.boot.known(); record != nil {
+		s.Hosts = record.names()
 	}
 	for name, held := range h.groups {
 		s.Groups = append(s.Groups, briefGroup(name, held))

@@ -208,13 +208,15 @@ type MemberInfo struct {
 
 // HostStatus answers VerbStatus.
 type HostStatus struct {
-	Host    string       `json:"host"`
-	HostID  string       `json:"host_id"`
-	Version string       `json:"version"`
-	Cluster string       `json:"cluster"`
-	Uptime  string       `json:"uptime"`
-	Storage string       `json:"storage"`
-	Groups  []GroupBrief `json:"groups"`
+	Host    string `json:"host"`
+	HostID  string `json:"host_id"`
+	Version string `json:"version"`
+	Cluster string `json:"cluster"`
+	Uptime  string `json:"uptime"`
+	Storage string `json:"storage"`
+	// Hosts are the names of all hosts of the cluster, as far as this one knows.
+	Hosts  []string     `json:"hosts"`
+	Groups []GroupBrief `json:"groups"`
 }
 
 // GroupBrief is one line of a host's status.

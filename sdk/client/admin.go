@@ -24,10 +24,9 @@ const (
 	pieceHeaderBytes = 4 << 10
 	// adminPatience bounds an administrative request whose context has no deadline.
 	adminPatience = 90 * time.Second
-	// statusQuiet is how long Status waits for another host after the last one has answered, and
-	// statusFirst for the first one.
-	statusQuiet = 300 * time.Millisecond
+	// statusFirst is how long Status waits for the first host, and statusRest, after that, for the others.
 	statusFirst = 3 * time.Second
+	statusRest  = time.Second
 	// maxHosts bounds the answers that Status collects.
 	maxHosts = 4096
 )
@@ -120,8 +119,8 @@ func (a *Admin) Snapshot(ctx context.Context, group string) error {
 	return a.verb(ctx, api.VerbSnapshot, api.GroupRequest{Group: group}, &api.Empty{})
 }
 
-// Status asks every host and returns the answers in the order of the hosts' names. It waits until no
-// other has come for 300 ms, because nobody knows how many hosts there are. Without any it returns ErrNoHosts.
+// Status asks every host and returns the answers in the order of the hosts' names. The first answer names the
+// hosts of the cluster: the others have a second. Without any answer it returns ErrNoHosts.
 func (a *Admin) Status(ctx context.Context) ([]api.HostStatus, error) {
 	if ctx.Err() != nil {
 		return nil, fmt.Errorf("client: the hosts were not asked for their status: %w", context.Cause(ctx))
@@ -144,9 +143,10 @@ func (a *Admin) gather(ctx context.Context, sub *natsgo.Subscription) ([]api.Hos
 		return nil, connError(err)
 	}
 	var statuses []api.HostStatus
-	wait := statusFirst
+	missing := map[string]bool{}
+	end := time.Now().Add(statusFirst)
 	for len(statuses) < maxHosts {
-		limited, cancel := context.WithTimeout(ctx, wait)
+		limited, cancel := context.WithDeadline(ctx, end)
 		msg, err := sub.NextMsgWithContext(limited)
 		cancel()
 		switch {
@@ -163,10 +163,32 @@ func (a *Admin) gather(ctx context.Context, sub *natsgo.Subscription) ([]api.Hos
 		if err := decodeReply(msg, &status); err != nil {
 			return statuses, err
 		}
+		if len(statuses) == 0 {
+			end = time.Now().Add(statusRest)
+		}
 		statuses = append(statuses, status)
-		wait = statusQuiet
+		if expect(missing, status) {
+			return statuses, nil
+		}
 	}
 	return statuses, nil
+}
+
+// expect notes which hosts an answer names, and who has answered. It reports whether all have. Hosts that belong
+// to no cluster yet name none: then there may always be another.
+func expect(missing map[string]bool, status api.HostStatus) bool {
+	for _, name := range status.Hosts {
+		if _, known := missing[name]; !known {
+			missing[name] = true
+		}
+	}
+	missing[status.Host] = false
+	for _, yes := range missing {
+		if yes {
+			return false
+		}
+	}
+	return len(status.Hosts) > 0
 }
 
 // verb sends a request as JSON to any host.
@@ -190,17 +212,8 @@ func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
 
 // call sends one request and decodes its reply. It tries again when nothing has happened.
 func (a *Admin) call(ctx context.Context, subject string, header natsgo.Header, body []byte, reply any) error {
-	msg := &natsgo.Msg{Subject: subject, Header: header, Data: body}
 	for attempt := 1; ; attempt++ {
-		answer, err := a.client.conn.RequestMsgWithContext(ctx, msg)
-		if err != nil {
-			err = requestError(err, a.client.conn)
-			if ctx.Err() != nil {
-				return fmt.Errorf("client: %s: %w: %w", subject, err, context.Cause(ctx))
-			}
-		} else {
-			err = decodeReply(answer, reply)
-		}
+		err := a.once(ctx, subject, header, body, reply)
 		if err == nil || !nothingHappened(err) {
 			return err
 		}
@@ -209,6 +222,19 @@ func (a *Admin) call(ctx context.Context, subject string, header natsgo.Header, 
 			return fmt.Errorf("client: %s: %w (attempt %d: %w)", subject, context.Cause(ctx), attempt, err)
 		}
 	}
+}
+
+// once sends one request and decodes its reply.
+func (a *Admin) once(ctx context.Context, subject string, header natsgo.Header, body []byte, reply any) error {
+	answer, err := a.client.conn.RequestMsgWithContext(ctx, &natsgo.Msg{Subject: subject, Header: header, Data: body})
+	if err == nil {
+		return decodeReply(answer, reply)
+	}
+	err = requestError(err, a.client.conn)
+	if ctx.Err() != nil {
+		return fmt.Errorf("client: %s: %w: %w", subject, err, context.Cause(ctx))
+	}
+	return err
 }
 
 // nothingHappened reports whether a failed request had no effect and may go better the next time.

@@ -42,6 +42,8 @@ func (s *server) serveControl() (micro.Service, error) {
 		api.VerbTransfer: s.change(api.VerbTransfer),
 		api.VerbSnapshot: s.change(api.VerbSnapshot),
 		api.VerbStatus:   s.status,
+		api.VerbMembers:  s.changeMembers,
+		api.VerbHosts:    s.changeHosts,
 	} {
 		handle := s.controlHandler(run)
 		endpoints = append(endpoints,
@@ -235,6 +237,25 @@ func (s *server) change(name string) verb {
 		}
 		return api.Empty{}, s.admin.Change(ctx, name, request)
 	}
+}
+
+func (s *server) changeMembers(ctx context.Context, msg controlRequest) (any, error) {
+	var request api.MembersRequest
+	if err := decodeJSON(msg.data, &request); err != nil {
+		return nil, err
+	}
+	if err := checkGroup(request.Group); err != nil {
+		return nil, err
+	}
+	return s.members.Members(ctx, request)
+}
+
+func (s *server) changeHosts(ctx context.Context, msg controlRequest) (any, error) {
+	var request api.HostsRequest
+	if err := decodeJSON(msg.data, &request); err != nil {
+		return nil, err
+	}
+	return s.members.Hosts(ctx, request)
 }
 
 func (s *server) status(context.Context, controlRequest) (any, error) {

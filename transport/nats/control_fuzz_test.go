@@ -42,6 +42,11 @@ func careful(t *testing.T) *fakeHost {
 			}
 			return []api.GroupInfo{{Group: name}}, nil
 		},
+		members: func(r api.MembersRequest) (api.MembersReply, error) {
+			named(api.VerbMembers, r.Group)
+			return api.MembersReply{}, nil
+		},
+		hosts: func(api.HostsRequest) (api.HostsReply, error) { return api.HostsReply{}, nil },
 	}
 }
 
@@ -50,14 +55,16 @@ func careful(t *testing.T) *fakeHost {
 func FuzzControl(f *testing.F) {
 	f.Add([]byte(`{"group":"g","module":"ab","replicas":3,"limits":{},"init":"AA=="}`), "ab", "0", "3")
 	f.Add([]byte(`{"group":"g","host":"b"}`), "00", "2", "1")
+	f.Add([]byte(`{"group":"catalog","action":"replace","host":"a","with":"b"}`), "", "", "")
 	f.Add([]byte(`{}`), "", "-1", "x")
 	f.Fuzz(func(t *testing.T, body []byte, digest, offset, size string) {
-		s := &server{admin: careful(t)}
+		s := &server{admin: careful(t), members: careful(t)}
 		request := controlRequest{data: body, headers: natsgo.Header{
 			api.HeaderDigest: {digest}, api.HeaderOffset: {offset}, api.HeaderSize: {size}}}
 		for name, run := range map[string]verb{
 			api.VerbUpload: s.upload, api.VerbDeploy: s.deploy, api.VerbList: s.list, api.VerbInfo: s.info,
 			api.VerbTransfer: s.change(api.VerbTransfer), api.VerbRemove: s.change(api.VerbRemove),
+			api.VerbMembers: s.changeMembers, api.VerbHosts: s.changeHosts,
 		} {
 			_, err := run(context.Background(), request)
 			var e *host.Error

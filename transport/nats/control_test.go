@@ -42,6 +42,14 @@ func adminHost(asked *lockedLog[string]) *fakeHost {
 			}
 			return []api.GroupInfo{{Group: "counter"}}, nil
 		},
+		members: func(r api.MembersRequest) (api.MembersReply, error) {
+			asked.add(fmt.Sprintf("members %+v", r))
+			return api.MembersReply{Group: r.Group, Settled: true}, nil
+		},
+		hosts: func(r api.HostsRequest) (api.HostsReply, error) {
+			asked.add(fmt.Sprintf("hosts %+v", r))
+			return api.HostsReply{Cluster: "c1"}, nil
+		},
 	}
 }
 
@@ -59,13 +67,17 @@ func TestControlVerbs(t *testing.T) {
 	}{
 		{"upload", natsgo.Header{"Grout-Digest": {digest}, "Grout-Offset": {"2"}, "Grout-Size": {"5"}}, "xyz", "upload abab 2/5 xyz", `"received":5,"stored":true`},
 		{"upload.a", natsgo.Header{"Grout-Digest": {digest}, "Grout-Offset": {"0"}, "Grout-Size": {"5"}}, "xyz", "upload abab 0/5 xyz", `"received":3`},
-		{"deploy", nil, `{"group":"g","module":"ab","replicas":3,"limits":{}}`, "deploy {Group:g Module:ab Replicas:3 Limits:{MemoryBytes:0 CommandBytes:0} Init:[]}", `"leader":"a"`},
+		{"deploy", nil, `{"group":"g","module":"ab","replicas":3,"limits":{}}`, "deploy {Group:g Module:ab Replicas:3 Limits:{MemoryBytes:0 CommandBytes:0} Init:[] DemoteAfter: VoterFloor:0}", `"leader":"a"`},
 		{"ls", nil, `{}`, "describe ", `"groups":[{"group":"counter"`},
 		{"ls", nil, ``, "describe ", `"groups":[{"group":"counter"`},
 		{"info.a", nil, `{"group":"counter"}`, "describe counter", `"group":"counter"`},
 		{"rm", nil, `{"group":"g"}`, "rm {Group:g Host:}", `{}`},
 		{"snapshot", nil, `{"group":"g"}`, "snapshot {Group:g Host:}", `{}`},
 		{"transfer", nil, `{"group":"g","host":"b"}`, "transfer {Group:g Host:b}", `{}`},
+		{"members", nil, `{"group":"catalog"}`, "members {Group:catalog Action: Host: With: Observer:false}", `"settled":true`},
+		{"members.a", nil, `{"group":"g","action":"replace","host":"a","with":"d"}`, "members {Group:g Action:replace Host:a With:d Observer:false}", `"group":"g"`},
+		{"hosts", nil, ``, "hosts {Action: Host:}", `"cluster":"c1"`},
+		{"hosts", nil, `{"action":"admit","host":"d"}`, "hosts {Action:admit Host:d}", `"cluster":"c1"`},
 		{"status", nil, ``, "", `"host":"a"`},
 		{"status.a", nil, ``, "", `"host":"a"`},
 	} {
@@ -109,6 +121,9 @@ func TestControlErrors(t *testing.T) {
 		{"transfer", nil, `{"group":"*","host":"b"}`, "400 group: bad name", false},
 		{"rm", nil, `{"group":"gone"}`, "404 no such group", true},
 		{"rm", nil, `{"group":"g","host":"b"}`, "400 the body", false},
+		{"members", nil, `{"group":"*"}`, "400 group: bad name", false},
+		{"members", nil, `{"group":"g","voter":true}`, "400 the body", false},
+		{"hosts", nil, `{"group":"g"}`, "400 the body", false},
 	} {
 		before := len(asked.all())
 		if got := errorOf(request(t, conn, "grout.v1.ctl."+c.subject, c.header, c.body)); !strings.HasPrefix(got, c.want) {

@@ -23,11 +23,12 @@ const (
 	metadataGroup = "group"
 )
 
-// Services is what a host offers to clients and to other hosts. All three are required.
+// Services is what a host offers to clients and to other hosts. All of it is required.
 type Services struct {
-	Requests host.Requests
-	Admin    host.Admin
-	Blobs    host.Blobs
+	Requests   host.Requests
+	Admin      host.Admin
+	Membership host.Membership
+	Blobs      host.Blobs
 }
 
 // server is the serving half of a Transport.
@@ -36,6 +37,7 @@ type server struct {
 	requests  atomic.Uint64
 	handler   host.Requests
 	admin     host.Admin
+	members   host.Membership
 	blobs     host.Blobs
 	replies   *replyQueue
 
@@ -59,8 +61,8 @@ type server struct {
 //
 // ErrBadConfig when a part is missing, ErrTaken on the second call, ErrClosed, or what NATS said.
 func (t *Transport) Serve(services Services) error {
-	if services.Requests == nil || services.Admin == nil || services.Blobs == nil {
-		return fmt.Errorf("%w: Serve needs Requests, Admin and Blobs", ErrBadConfig)
+	if services.Requests == nil || services.Admin == nil || services.Membership == nil || services.Blobs == nil {
+		return fmt.Errorf("%w: Serve needs Requests, Admin, Membership and Blobs", ErrBadConfig)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -70,7 +72,7 @@ func (t *Transport) Serve(services Services) error {
 	if t.server != nil {
 		return fmt.Errorf("%w: Serve was called before", ErrTaken)
 	}
-	s := &server{transport: t, handler: services.Requests, admin: services.Admin, blobs: services.Blobs,
+	s := &server{transport: t, handler: services.Requests, admin: services.Admin, members: services.Membership, blobs: services.Blobs,
 		turns: make(chan struct{}, maxAdminRequests), groups: map[string]micro.Service{},
 		replies: newReplyQueue(t.clients, t.config.Log, t.config.ReplyBytes)}
 	s.ctx, s.cancel = context.WithCancel(context.Background())

@@ -112,7 +112,7 @@ func to(name string, m consensus.Message) []host.Addressed {
 	return []host.Addressed{{Host: name, Envelope: consensus.Envelope{From: 1, To: 2, Message: m}}}
 }
 
-// fakeHost implements host.Requests, host.Admin and host.Blobs with functions.
+// fakeHost implements host.Requests, host.Admin, host.Membership and host.Blobs with functions.
 type fakeHost struct {
 	execute  func(host.CommandRequest, func(host.Reply))
 	query    func(host.QueryRequest, func(host.Reply))
@@ -121,6 +121,8 @@ type fakeHost struct {
 	deploy   func(context.Context, api.DeployRequest) (api.GroupInfo, error)
 	change   func(string, api.TransferRequest) error
 	describe func(string) ([]api.GroupInfo, error)
+	members  func(api.MembersRequest) (api.MembersReply, error)
+	hosts    func(api.HostsRequest) (api.HostsReply, error)
 	piece    func(host.BlobRequest) ([]byte, int64, error)
 	name     string
 	// inline answers in the caller's goroutine.
@@ -163,6 +165,14 @@ func (f *fakeHost) Describe(_ context.Context, name string) ([]api.GroupInfo, er
 	return f.describe(name)
 }
 
+func (f *fakeHost) Members(_ context.Context, r api.MembersRequest) (api.MembersReply, error) {
+	return f.members(r)
+}
+
+func (f *fakeHost) Hosts(_ context.Context, r api.HostsRequest) (api.HostsReply, error) {
+	return f.hosts(r)
+}
+
 func (f *fakeHost) Status() api.HostStatus { return api.HostStatus{Host: f.name} }
 
 func (f *fakeHost) Piece(r host.BlobRequest) ([]byte, int64, error) { return f.piece(r) }
@@ -170,7 +180,7 @@ func (f *fakeHost) Piece(r host.BlobRequest) ([]byte, int64, error) { return f.p
 func serve(tb testing.TB, t *Transport, f *fakeHost) {
 	tb.Helper()
 	f.name = t.config.Host
-	if err := t.Serve(Services{Requests: f, Admin: f, Blobs: f}); err != nil {
+	if err := t.Serve(Services{Requests: f, Admin: f, Membership: f, Blobs: f}); err != nil {
 		tb.Fatal(err)
 	}
 }

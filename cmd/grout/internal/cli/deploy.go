@@ -24,6 +24,8 @@ const (
 	flagMemory     = "memory"
 	flagMaxCommand = "max-command"
 	flagInit       = "init"
+	flagDemote     = "demote-after"
+	flagFloor      = "voter-floor"
 )
 
 func deployDescription() verb {
@@ -34,6 +36,8 @@ func deployDescription() verb {
 			&urfave.StringFlag{Name: flagMemory, Usage: "bound of the machine's memory, such as 64MiB; default 256MiB"},
 			&urfave.StringFlag{Name: flagMaxCommand, Usage: "bound of one command, such as 4KiB; default 512KiB"},
 			&urfave.StringFlag{Name: flagInit, Usage: "the machine's init argument: text, @FILE or -"},
+			&urfave.DurationFlag{Name: flagDemote, Usage: "make a voter that is silent for so long an observer; default never"},
+			&urfave.IntFlag{Name: flagFloor, Usage: "voters that --demote-after leaves in any case; default 3"},
 			progressFlag(),
 		},
 		description: `A folder is built first. The module is checked here before anything is sent, uploaded to one host,
@@ -96,6 +100,14 @@ func (c *call) deployRequest() (api.DeployRequest, error) {
 	request := api.DeployRequest{Group: c.arg(0), Replicas: c.cli.Int(flagReplicas)}
 	if c.cli.IsSet(flagReplicas) && request.Replicas < 1 {
 		return request, usage("deploy: --replicas is %d, it has to be 1 or more", request.Replicas)
+	}
+	switch after := c.cli.Duration(flagDemote); {
+	case c.cli.IsSet(flagDemote) && after <= 0:
+		return request, usage("deploy: --demote-after is %s, it has to be above 0", after)
+	case c.cli.IsSet(flagFloor) && (after == 0 || c.cli.Int(flagFloor) < 1):
+		return request, usage("deploy: --voter-floor is 1 or more, beside --demote-after")
+	case after > 0:
+		request.DemoteAfter, request.VoterFloor = after.String(), c.cli.Int(flagFloor)
 	}
 	var err error
 	if request.Limits.MemoryBytes, err = c.bytes(flagMemory); err != nil {

@@ -58,7 +58,7 @@ Examples:
 
 Examples:
   grout snapshot counter`,
-	}}
+	}, membersDescription(), hostsDescription()}
 }
 
 // groupJSON is the shape of `grout info --json`, `grout deploy --json` and of the elements of

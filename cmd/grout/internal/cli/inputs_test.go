@@ -11,6 +11,19 @@ import (
 	"time"
 )
 
+// wantBad runs a command line that cannot be carried out: one line says why, in text and in JSON.
+func wantBad(t *testing.T, exit Exit, text string, args ...string) {
+	t.Helper()
+	r := grout(t, "", args...).want(t, exit, "grout: ", text)
+	if r.out != "" || strings.Count(r.err, "\n") != 1 {
+		t.Errorf("want one line on standard error alone, got stdout %q, stderr %q", r.out, r.err)
+	}
+	e := errorOf(t, grout(t, "", append([]string{"--json"}, args...)...))
+	if e.Exit != exit || e.Kind != kinds[exit] || !strings.Contains(e.Text, text) {
+		t.Errorf("with --json: %+v", e)
+	}
+}
+
 // TestBadArguments shows what is said, without any server, of arguments that cannot be carried out.
 func TestBadArguments(t *testing.T) {
 	module := writeFile(t, "machine.wasm", testMachine())
@@ -64,16 +77,7 @@ func TestBadArguments(t *testing.T) {
 		"log level":           {[]string{"serve", "--name", "a", "--data", missing, "--log-level", "loud"}, Usage, "loud"},
 		"log format":          {[]string{"dev", "--log-format", "xml"}, Usage, "xml"},
 	} {
-		t.Run(name, func(t *testing.T) {
-			r := grout(t, "", c.args...).want(t, c.exit, "grout: ", c.text)
-			if r.out != "" || strings.Count(r.err, "\n") != 1 {
-				t.Errorf("want one line on standard error alone, got stdout %q, stderr %q", r.out, r.err)
-			}
-			e := errorOf(t, grout(t, "", append([]string{"--json"}, c.args...)...))
-			if e.Exit != c.exit || e.Kind != kinds[c.exit] || !strings.Contains(e.Text, c.text) {
-				t.Errorf("with --json: %+v", e)
-			}
-		})
+		t.Run(name, func(t *testing.T) { wantBad(t, c.exit, c.text, c.args...) })
 	}
 	if _, err := os.Stat(missing); err == nil {
 		t.Error("a refused command line has made a data folder")

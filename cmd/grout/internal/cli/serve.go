@@ -26,7 +26,11 @@ const (
 	flagListen        = "listen"
 	flagClusterListen = "cluster-listen"
 	flagRoutes        = "routes"
+	flagReluctance    = "reluctance"
 )
+
+// maxReluctance is the core's own bound.
+const maxReluctance = 1000
 
 func serveDescription() verb {
 	return verb{
@@ -40,10 +44,12 @@ func serveDescription() verb {
 			&urfave.StringFlag{Name: flagListen, Value: "127.0.0.1:4222", Usage: "`ADDRESS` of the embedded server, which asks nobody for credentials"},
 			&urfave.StringFlag{Name: flagClusterListen, Usage: "`ADDRESS` at which the embedded server takes routes from those of other machines"},
 			&urfave.StringFlag{Name: flagRoutes, Usage: "cluster `ADDRESSES` of other embedded servers, such as nats://10.0.0.2:6222, with commas"},
+			&urfave.IntFlag{Name: flagReluctance, Usage: "members here wait `N` times as long before they stand for election, such as at a far-away site; default 1"},
 		}, logFlags("info")...),
 		description: `NATS comes from exactly one of --nats-url, --context and --embedded-nats. A new cluster is formed
 when all its peers run; after that each host may come and go. When the host answers, a line "ready" is
-printed. SIGINT and SIGTERM stop it cleanly.
+printed. SIGINT and SIGTERM stop it cleanly. A host with a new data folder, whose --peers name hosts of a cluster
+that is there, waits for 'grout hosts admit NAME'.
 
 Examples:
   grout serve --name a --data /var/lib/grout --nats-url nats://10.0.0.9:4222 --peers a,b,c
@@ -58,6 +64,8 @@ type serveConfig struct {
 	name  string
 	peers []string
 	data  string
+	// reluctance is how little the members here should lead.
+	reluctance int
 	// embedded is nil when the server is somewhere else.
 	embedded *embedded.Config
 	nats     source
@@ -66,6 +74,9 @@ type serveConfig struct {
 // serveConfig reads the flags.
 func (c *call) serveConfig() (serveConfig, error) {
 	s := serveConfig{name: c.cli.String(flagName), data: c.cli.String(flagData), peers: list(c.cli.String(flagPeers))}
+	if s.reluctance = c.cli.Int(flagReluctance); s.reluctance < 0 || s.reluctance > maxReluctance {
+		return s, usage("serve: --reluctance is %d, it is 0 to %d", s.reluctance, maxReluctance)
+	}
 	if s.name == "" || s.data == "" {
 		return s, usage("serve: --name and --data are required")
 	}
@@ -162,7 +173,7 @@ func serveVerb(c *call) (err error) {
 		l.close()
 	}
 	running, err := node.Start(c.ctx, node.Config{
-		Name: config.name, Peers: config.peers, Dir: config.data, Version: serviceVersion(), NATS: transport, Logger: log.With("host", config.name),
+		Name: config.name, Peers: config.peers, Reluctance: config.reluctance, Dir: config.data, Version: serviceVersion(), NATS: transport, Logger: log.With("host", config.name),
 	})
 	if err != nil {
 		return stopped(c.ctx, hostFailure(err, config.name, config.data))

@@ -19,6 +19,8 @@ type Config struct {
 	// Name is the host's, Peers the names of all hosts of the cluster, this one included.
 	Name  string
 	Peers []string
+	// Reluctance is how little the members on this host should lead: see consensus.Config.
+	Reluctance int
 	// Dir is the host's data folder. It belongs to this host alone.
 	Dir string
 	// CompileCache keeps compiled modules across starts; Dir/compiled when empty. Hosts of one machine
@@ -105,14 +107,14 @@ func (n *Node) start(ctx context.Context, cfg Config) error {
 		running = cfg.between(running)
 	}
 	n.host, err = host.New(host.Config{
-		Name: cfg.Name, Peers: cfg.Peers, Dir: cfg.Dir, Version: cfg.Version, Store: logs{n.store},
+		Name: cfg.Name, Peers: cfg.Peers, Reluctance: cfg.Reluctance, Dir: cfg.Dir, Version: cfg.Version, Store: logs{n.store},
 		Transport: n.transport, Hello: n.transport, Endpoints: n.transport,
 		Machines: running, Clock: clock{}, Timing: cfg.Timing, Logger: cfg.Logger,
 	})
 	if err != nil {
 		return err
 	}
-	if err := n.transport.Serve(nats.Services{Requests: n.host, Admin: n.host, Blobs: n.host}); err != nil {
+	if err := n.transport.Serve(nats.Services{Requests: n.host, Admin: n.host, Membership: n.host, Blobs: n.host}); err != nil {
 		return err
 	}
 	n.serving = true
