@@ -1,0 +1,106 @@
+package host
+
+import (
+	"context"
+	"testing"
+
+	"github.com/groutlabs/grout/consensus"
+)
+
+// TestAManifestOfAnotherAnchor shows that a snapshot which was fetched is not installed when its manifest names
+// another position than the leader offered: that position need not be committed.
+func TestAManifestOfAnotherAnchor(t *testing.T) {
+	s := newSim(t, 10, 3, simTiming())
+	m := s.others(s.leader())[0]
+	s.round()
+	before := m.g.core.Last()
+	meta := consensus.SnapshotMeta{
+		Anchor: consensus.Cursor{Term: 1, Index: 100}, Configuration: m.g.core.Configuration(), Manifest: make([]byte, 32),
+	}
+	offer := consensus.StateSyncOffer{Snapshot: meta}
+	offer.Snapshot.Anchor.Index = 90
+	m.g.fetch.cancel = func() {}
+	m.g.fetched(meta, offer, nil)
+	if m.g.fetch.installing || m.g.core.Last() != before {
+		t.Errorf("it was installed: the log ends at %s", m.g.core.Last())
+	}
+}
+
+// bySource is a transport that fetches alone.
+type bySource struct {
+	Transport
+	fetch func(from string) ([]byte, int64, error)
+}
+
+func (b bySource) Fetch(_ context.Context, from string, _ BlobRequest) ([]byte, int64, error) {
+	return b.fetch(from)
+}
+
+// TestEverySourceIsTried shows that a blob which one host does not give is asked of the next, and of the leader last.
+func TestEverySourceIsTried(t *testing.T) {
+	data := []byte("a blob")
+	for _, honest := range []string{"a", "b", "leader"} {
+		var asked []string
+		transport := bySource{fetch: func(from string) ([]byte, int64, error) {
+			if asked = append(asked, from); from != honest {
+				return nil, 0, errLost
+			}
+			return data, int64(len(data)), nil
+		}}
+		store := openBlobs(t, t.TempDir())
+		f := fetcher{transport: transport, store: store, sources: []string{"a", "b"}, last: "leader", workers: 1}
+		if err := f.blob(t.Context(), digestOf(data), PageBytes, 0); err != nil || asked[len(asked)-1] != honest || !store.Has(digestOf(data)) {
+			t.Errorf("%s has it, %v were asked: %v", honest, asked, err)
+		}
+	}
+}
+
+// syncedFolder notes the files that have unsynced bytes, and the renames of such.
+type syncedFolder struct {
+	osFolder
+	dirty   map[string]bool
+	renamed []string
+}
+
+type syncedFile struct {
+	folderFile
+	name string
+	in   *syncedFolder
+}
+
+func (f *syncedFolder) Create(name string) (folderFile, error) {
+	file, err := f.osFolder.Create(name)
+	return &syncedFile{file, name, f}, err
+}
+
+func (f *syncedFolder) Rename(from, to string) error {
+	if f.dirty[from] {
+		f.renamed = append(f.renamed, from)
+	}
+	return f.osFolder.Rename(from, to)
+}
+
+func (f *syncedFile) Write(p []byte) (int, error) {
+	f.in.dirty[f.name] = true
+	return f.folderFile.Write(p)
+}
+
+func (f *syncedFile) Sync() error {
+	delete(f.in.dirty, f.name)
+	return f.folderFile.Sync()
+}
+
+// TestBlobsAreSyncedBeforeTheirName shows that a blob gets its name when its bytes are on the disk: a name would
+// vouch for them after a power failure.
+func TestBlobsAreSyncedBeforeTheirName(t *testing.T) {
+	dir := t.TempDir()
+	files := &syncedFolder{osFolder: osFolder(dir), dirty: map[string]bool{}}
+	s, err := openFolder(dir, files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, s, "some bytes")
+	if len(files.renamed) > 0 || len(files.dirty) > 0 {
+		t.Errorf("not synced: %v", files.renamed)
+	}
+}
