@@ -10,7 +10,7 @@ EVENTS      ?= 5000000
 SEED        ?= 0
 NETWORK     ?= auto
 
-.PHONY: run test check build install bench bench-log profile chaos sim explore fuzz clean fmt
+.PHONY: run test check build install bench bench-log profile chaos sim explore mutants fuzz clean fmt
 
 # The demonstration: three hosts, a killed leader, the right answer. INPUT=file for another text.
 run:
@@ -62,6 +62,10 @@ sim:
 # Small worlds of the consensus core searched whole: EVENTS tried in each.
 explore:
 	go test -count 1 -timeout 0 -v -run TestExplore ./consensus -events $(EVENTS)
+
+# Known bugs put back one at a time: a test must fail for each. RUN=name picks some; WRITE=-write renews docs/MUTANTS.md.
+mutants:
+	go run ./cmd/grout/internal/mutants -run "$(RUN)" $(WRITE)
 
 # Every fuzz test for TIME.
 fuzz:

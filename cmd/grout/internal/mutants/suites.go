@@ -1,0 +1,24 @@
+package main
+
+// The suites that catch what concerns the core alone. Scripts come first, since they say best what is
+// wrong; random faults last, since they take longest.
+var (
+	scripts = suite{pkg: "./consensus", run: "^TestScenarios$"}
+	units   = suite{pkg: "./consensus", skip: "^(TestScenarios|TestRandomFaults|TestDeterminism|TestExplore)$"}
+	chance  = suite{pkg: "./consensus", run: "^(TestRandomFaults|TestDeterminism)$"}
+
+	scripted = []suite{scripts, units, chance}
+	unit     = []suite{units, scripts, chance}
+	byChance = []suite{chance, scripts, units}
+)
+
+// The suites of the log on disk and of the host. A mutation's guards are tried before them.
+var (
+	logs = []suite{
+		{pkg: "./consensus/durable", skip: "^(TestCompactReclaims|TestFlippedBits|TestKill|TestPowerLoss)$"},
+		{pkg: "./consensus/durable", run: "^(TestFlippedBits|TestPowerLoss)$"},
+		{pkg: "./consensus/durable", run: "^TestKill$"},
+	}
+	members    = []suite{{pkg: "./host"}}
+	failingLog = suite{pkg: "./host", run: "^TestAFailingLog$"}
+)
