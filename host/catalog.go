@@ -53,6 +53,8 @@ type groupRecord struct {
 	Key              [32]byte `codec:"k"`
 	Seed             [32]byte `codec:"s"`
 	CreatedNanos     int64    `codec:"c"`
+	// Succession is what the group's machines were and may become: Module, Limits and Init are the present one's.
+	Succession succession `codec:"z"`
 }
 
 // hostRecord is a host of the cluster.
@@ -152,6 +154,8 @@ type catalogCommand struct {
 	Admit *hostRecord `codec:"a,omitempty"`
 	// Expel takes a host out of the cluster.
 	Expel string `codec:"x,omitempty"`
+	// Upgrade says that a group is about to be upgraded, or has been.
+	Upgrade *groupUpgrade `codec:"u,omitempty"`
 }
 
 // catalogQuery asks for the group Name, or for a page of groups: those after a name, at most Limit, and
@@ -232,6 +236,8 @@ func (v *catalogView) carryOut(entry EntryContext, c *catalogCommand) Outcome {
 		return v.hold(*c.Copy)
 	case c.Create != nil:
 		return v.create(entry, *c.Create)
+	case c.Upgrade != nil:
+		return v.upgrade(*c.Upgrade)
 	case c.Members != nil:
 		return v.changeMembers(*c.Members)
 	case c.Observed != nil:
@@ -326,17 +332,15 @@ func memberID(group GroupID, ordinal int) consensus.MemberID {
 	return consensus.MemberID(uint64(group)<<memberBits | uint64(ordinal+1))
 }
 
-// remove takes a group away, and its module when no other group has it.
+// remove takes a group away, and its modules when no other group has them.
 func (v *catalogView) remove(name string) Outcome {
 	i := slices.IndexFunc(v.Groups, func(g groupRecord) bool { return g.Name == name })
 	if i < 0 {
 		return refused(catalogNotFound, "there is no group "+name)
 	}
-	module := v.Groups[i].Module
+	gone := v.Groups[i]
 	v.Groups = slices.Delete(v.Groups, i, i+1)
-	if !slices.ContainsFunc(v.Groups, func(g groupRecord) bool { return g.Module == module }) {
-		v.Modules = slices.DeleteFunc(v.Modules, func(m moduleRecord) bool { return m.Digest == module })
-	}
+	v.dropUnused(gone.modules())
 	return Outcome{}
 }
 
@@ -359,7 +363,7 @@ func (c *catalog) Query(_ EntryContext, payload []byte) (Outcome, error) {
 	page := slices.Clone(view.Groups[from:min(len(view.Groups), from+max(query.Limit, 1))])
 	size := 0
 	for i := range page {
-		page[i].Init = nil
+		page[i].Init, page[i].Succession.First = nil, nil
 		if size += 256 + len(page[i].Name) + len(page[i].Members)*(api.MaxNameBytes+64); size > maxPageBytes && i > 0 {
 			page = page[:i]
 			break
@@ -377,7 +381,7 @@ func (c *catalog) Query(_ EntryContext, payload []byte) (Outcome, error) {
 func (v *catalogView) answer(name string) (Outcome, error) {
 	found := catalogView{Hosts: v.Hosts, Applied: v.Applied}
 	if record, ok := v.record(name); ok {
-		record.Init = nil
+		record.Init, record.Succession.First = nil, nil
 		found.Groups = []groupRecord{record}
 	}
 	out, err := pack(found)

@@ -136,11 +136,8 @@ func (h *Host) checkDeploy(request api.DeployRequest) (groupRecord, error) {
 	if replicas < 0 || replicas > hosts {
 		return groupRecord{}, fault(api.CodeBadRequest, "%d replicas are asked for, the cluster has %d hosts", replicas, hosts)
 	}
-	if request.Limits.MemoryBytes < 0 || request.Limits.CommandBytes < 0 || request.Limits.CommandBytes > MaxCommandBytes {
-		return groupRecord{}, fault(api.CodeBadRequest, "limits: memory and command bytes cannot be negative, a command has at most %d bytes", MaxCommandBytes)
-	}
-	if len(request.Init) > MaxCommandBytes {
-		return groupRecord{}, fault(api.CodeTooLarge, "the init argument has %d bytes, at most %d are possible", len(request.Init), MaxCommandBytes)
+	if err := checkSpec(machineSpec{Module: Digest(raw), Limits: request.Limits, Init: request.Init}); err != nil {
+		return groupRecord{}, err
 	}
 	record := groupRecord{
 		Name: request.Group, Module: Digest(raw), Limits: request.Limits, Init: request.Init, Replicas: replicas,
@@ -170,6 +167,17 @@ func (h *Host) checkDemotion(request api.DeployRequest, record *groupRecord) err
 	record.DemoteAfterNanos, record.VoterFloor = after.Nanoseconds(), request.VoterFloor
 	if record.VoterFloor == 0 {
 		record.VoterFloor = defaultVoterFloor
+	}
+	return nil
+}
+
+// checkSpec refuses what no machine can be made of.
+func checkSpec(spec machineSpec) error {
+	if spec.Limits.MemoryBytes < 0 || spec.Limits.CommandBytes < 0 || spec.Limits.CommandBytes > MaxCommandBytes {
+		return fault(api.CodeBadRequest, "limits: memory and command bytes cannot be negative, a command has at most %d bytes", MaxCommandBytes)
+	}
+	if len(spec.Init) > MaxCommandBytes {
+		return fault(api.CodeTooLarge, "the init argument has %d bytes, at most %d are possible", len(spec.Init), MaxCommandBytes)
 	}
 	return nil
 }

@@ -53,6 +53,7 @@ func (h *Host) reconcile(view *catalogView) bool {
 			settled = false
 		}
 	}
+	settled = h.reportUpgrades(view) && settled
 	h.mu.Lock()
 	h.view = view
 	h.mu.Unlock()
@@ -184,6 +185,7 @@ func (h *Host) fetchModule(ctx context.Context, m moduleRecord) error {
 			_, err = h.modules.Put(data)
 		}
 		if err == nil {
+			h.compile(data)
 			return h.modules.Sync()
 		}
 		last = fmt.Errorf("from host %s: %w", holder, err)
@@ -192,6 +194,14 @@ func (h *Host) fetchModule(ctx context.Context, m moduleRecord) error {
 		return fmt.Errorf("%w: module %s, and no other host holds it", ErrMissing, hexDigest(m.Digest))
 	}
 	return fmt.Errorf("host: fetching module %s: %w", hexDigest(m.Digest), last)
+}
+
+// compile has the sandbox compile a module, so that its code is in the cache before an upgrade needs it. A
+// module that cannot run shows where it is used.
+func (h *Host) compile(module []byte) {
+	if err := h.cfg.Machines.Check(module); err != nil {
+		h.cfg.Logger.Warn("a module from another host cannot run here", "error", err)
+	}
 }
 
 // startMember starts this host's member of a group, if it has one that does not run yet.

@@ -8,8 +8,11 @@ const (
 	// VerbUpload stores a piece of a module on the host that gets it: raw bytes with the headers
 	// Grout-Digest, Grout-Offset and Grout-Size; sent to one host. The reply is UploadReply.
 	VerbUpload = "upload"
-	// VerbDeploy creates a group or upgrades nothing: DeployRequest, GroupInfo.
+	// VerbDeploy creates a group: DeployRequest, GroupInfo.
 	VerbDeploy = "deploy"
+	// VerbUpgrade changes the module of a group, in place; sent to the leader's host: UpgradeRequest,
+	// UpgradeReply.
+	VerbUpgrade = "upgrade"
 	// VerbList lists the groups: no body, ListReply.
 	VerbList = "ls"
 	// VerbInfo describes a group: GroupRequest, GroupInfo.
@@ -150,6 +153,27 @@ type DeployRequest struct {
 	// notation of Go ("30s"); "" for ever. VoterFloor is how many voters stay in any case, 3 when 0.
 	DemoteAfter string `json:"demote_after,omitempty"`
 	VoterFloor  int    `json:"voter_floor,omitempty"`
+}
+
+// UpgradeRequest asks for another module in a group that exists.
+type UpgradeRequest struct {
+	Group string `json:"group"`
+	// Module is the digest of an uploaded module, in hexadecimal.
+	Module string `json:"module"`
+	// Limits that are zero stay as they are.
+	Limits Limits `json:"limits"`
+	// Init is the new machine's argument of grout_init; without it the group's stays.
+	Init *[]byte `json:"init,omitempty"`
+}
+
+// UpgradeReply answers VerbUpgrade: the group has been upgraded.
+type UpgradeReply struct {
+	Group string `json:"group"`
+	// From and To are the digests of the modules; equal when the group ran the module already.
+	From string `json:"from"`
+	To   string `json:"to"`
+	// Index is the entry of the group's log that brought the module.
+	Index uint64 `json:"index"`
 }
 
 // GroupRequest names a group.

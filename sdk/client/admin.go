@@ -90,6 +90,14 @@ func (a *Admin) Deploy(ctx context.Context, request api.DeployRequest) (api.Grou
 	return info, err
 }
 
+// Upgrade changes the module of a group in place, and waits until it is applied. Asked again, for the same
+// module, it finds that there is nothing left to do.
+func (a *Admin) Upgrade(ctx context.Context, request api.UpgradeRequest) (api.UpgradeReply, error) {
+	var reply api.UpgradeReply
+	err := a.verb(ctx, api.VerbUpgrade, request, &reply)
+	return reply, err
+}
+
 // List describes every group, as one host sees them.
 func (a *Admin) List(ctx context.Context) ([]api.GroupInfo, error) {
 	var reply api.ListReply

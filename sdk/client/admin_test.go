@@ -96,7 +96,7 @@ func TestAdminVerbs(t *testing.T) {
 	var asked []string
 	busy := true
 	for verb, reply := range map[string]any{api.VerbDeploy: api.GroupInfo{Group: "g"}, api.VerbInfo: api.GroupInfo{Group: "g"},
-		api.VerbList: api.ListReply{Groups: []api.GroupInfo{{Group: "g"}}}, api.VerbRemove: api.Empty{}, api.VerbTransfer: api.Empty{}, api.VerbSnapshot: api.Empty{}} {
+		api.VerbList: api.ListReply{Groups: []api.GroupInfo{{Group: "g"}}}, api.VerbRemove: api.Empty{}, api.VerbTransfer: api.Empty{}, api.VerbSnapshot: api.Empty{}, api.VerbUpgrade: api.UpgradeReply{Index: 7}} {
 		control(t, conn, verb, "", func(m *natsgo.Msg) (any, api.Code) {
 			if busy = !busy; !busy {
 				return nil, api.CodeNoLeader
@@ -107,13 +107,14 @@ func TestAdminVerbs(t *testing.T) {
 	}
 	a := dialTest(t, url).Admin()
 	deployed, err := a.Deploy(t.Context(), api.DeployRequest{Group: "g", Module: "ab"})
+	upgraded, err4 := a.Upgrade(t.Context(), api.UpgradeRequest{Group: "g", Module: "cd"})
 	info, err2 := a.Info(t.Context(), "g")
 	list, err3 := a.List(t.Context())
-	err = errors.Join(err, err2, err3, a.Remove(t.Context(), "g"), a.Transfer(t.Context(), "g", "b"), a.Snapshot(t.Context(), "g"))
-	if err != nil || deployed.Group != "g" || info.Group != "g" || len(list) != 1 {
+	err = errors.Join(err, err2, err3, err4, a.Remove(t.Context(), "g"), a.Transfer(t.Context(), "g", "b"), a.Snapshot(t.Context(), "g"))
+	if err != nil || deployed.Group != "g" || info.Group != "g" || len(list) != 1 || upgraded.Index != 7 {
 		t.Errorf("%v, %v, %v, %v", deployed, info, list, err)
 	}
-	want := []string{`deploy {"group":"g","module":"ab","limits":{}}`, `info {"group":"g"}`, `ls {}`, `rm {"group":"g"}`, `transfer {"group":"g","host":"b"}`, `snapshot {"group":"g"}`}
+	want := []string{`deploy {"group":"g","module":"ab","limits":{}}`, `upgrade {"group":"g","module":"cd","limits":{}}`, `info {"group":"g"}`, `ls {}`, `rm {"group":"g"}`, `transfer {"group":"g","host":"b"}`, `snapshot {"group":"g"}`}
 	if fmt.Sprintf("%q", asked) != fmt.Sprintf("%q", want) {
 		t.Errorf("asked %q", asked)
 	}

@@ -36,6 +36,7 @@ func (s *server) serveControl() (micro.Service, error) {
 	for name, run := range map[string]verb{
 		api.VerbUpload:   s.upload,
 		api.VerbDeploy:   s.deploy,
+		api.VerbUpgrade:  s.upgrade,
 		api.VerbList:     s.list,
 		api.VerbInfo:     s.info,
 		api.VerbRemove:   s.change(api.VerbRemove),
@@ -186,6 +187,17 @@ func (s *server) deploy(ctx context.Context, msg controlRequest) (any, error) {
 		return nil, err
 	}
 	return s.admin.Deploy(ctx, request)
+}
+
+func (s *server) upgrade(ctx context.Context, msg controlRequest) (any, error) {
+	var request api.UpgradeRequest
+	if err := decodeJSON(msg.data, &request); err != nil {
+		return nil, err
+	}
+	if err := checkGroup(request.Group); err != nil {
+		return nil, err
+	}
+	return s.upgrades.Upgrade(ctx, request)
 }
 
 func (s *server) list(ctx context.Context, msg controlRequest) (any, error) {

@@ -21,6 +21,14 @@ func adminHost(asked *lockedLog[string]) *fakeHost {
 			asked.add(fmt.Sprintf("upload %x %d/%d %s", p.Digest[:2], p.Offset, p.Size, p.Data))
 			return api.UploadReply{Received: p.Offset + int64(len(p.Data)), Stored: true}, nil
 		},
+		upgrade: func(r api.UpgradeRequest) (api.UpgradeReply, error) {
+			init := "none"
+			if r.Init != nil {
+				init = string(*r.Init)
+			}
+			asked.add(fmt.Sprintf("upgrade %s %s %d %s", r.Group, r.Module, r.Limits.MemoryBytes, init))
+			return api.UpgradeReply{Group: r.Group, Index: 9}, nil
+		},
 		deploy: func(_ context.Context, r api.DeployRequest) (api.GroupInfo, error) {
 			asked.add(fmt.Sprintf("deploy %+v", r))
 			return api.GroupInfo{Group: r.Group, Leader: "a"}, nil
@@ -67,6 +75,8 @@ func TestControlVerbs(t *testing.T) {
 	}{
 		{"upload", natsgo.Header{"Grout-Digest": {digest}, "Grout-Offset": {"2"}, "Grout-Size": {"5"}}, "xyz", "upload abab 2/5 xyz", `"received":5,"stored":true`},
 		{"upload.a", natsgo.Header{"Grout-Digest": {digest}, "Grout-Offset": {"0"}, "Grout-Size": {"5"}}, "xyz", "upload abab 0/5 xyz", `"received":3`},
+		{"upgrade", nil, `{"group":"g","module":"cd","limits":{"memory_bytes":5},"init":"eA=="}`, "upgrade g cd 5 x", `"index":9`},
+		{"upgrade", nil, `{"group":"g","module":"cd","limits":{}}`, "upgrade g cd 0 none", `"index":9`},
 		{"deploy", nil, `{"group":"g","module":"ab","replicas":3,"limits":{}}`, "deploy {Group:g Module:ab Replicas:3 Limits:{MemoryBytes:0 CommandBytes:0} Init:[] DemoteAfter: VoterFloor:0}", `"leader":"a"`},
 		{"ls", nil, `{}`, "describe ", `"groups":[{"group":"counter"`},
 		{"ls", nil, ``, "describe ", `"groups":[{"group":"counter"`},
@@ -113,6 +123,8 @@ func TestControlErrors(t *testing.T) {
 		{"deploy", nil, `{"group":"g","modul":"ab"}`, `400 the body is not the JSON expected here: json: unknown field "modul"`, false},
 		{"deploy", nil, `{"group":"a.b"}`, "400 group: bad name", false},
 		{"deploy", nil, `{"group":"g"} x`, "400 the body goes on after its JSON", false},
+		{"upgrade", nil, `{"group":"a.b"}`, "400 group: bad name", false},
+		{"upgrade", nil, `{"group":"g","replicas":3}`, "400 the body is not the JSON expected here", false},
 		{"deploy", nil, `{"group":5}`, "400 the body is not the JSON expected here", false},
 		{"info", nil, ``, "400 group: bad name", false},
 		{"info", nil, `{"group":"gone"}`, `404 there is no group "gone"`, true},

@@ -29,6 +29,7 @@ type Services struct {
 	Admin      host.Admin
 	Membership host.Membership
 	Blobs      host.Blobs
+	Upgrades   host.Upgrades
 }
 
 // server is the serving half of a Transport.
@@ -39,6 +40,7 @@ type server struct {
 	admin     host.Admin
 	members   host.Membership
 	blobs     host.Blobs
+	upgrades  host.Upgrades
 	replies   *replyQueue
 
 	// ctx ends with the server; work counts the goroutines that use it.
@@ -61,8 +63,8 @@ type server struct {
 //
 // ErrBadConfig when a part is missing, ErrTaken on the second call, ErrClosed, or what NATS said.
 func (t *Transport) Serve(services Services) error {
-	if services.Requests == nil || services.Admin == nil || services.Membership == nil || services.Blobs == nil {
-		return fmt.Errorf("%w: Serve needs Requests, Admin, Membership and Blobs", ErrBadConfig)
+	if services.Requests == nil || services.Admin == nil || services.Membership == nil || services.Blobs == nil || services.Upgrades == nil {
+		return fmt.Errorf("%w: Serve needs Requests, Admin, Membership, Blobs and Upgrades", ErrBadConfig)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -73,7 +75,8 @@ func (t *Transport) Serve(services Services) error {
 		return fmt.Errorf("%w: Serve was called before", ErrTaken)
 	}
 	s := &server{transport: t, handler: services.Requests, admin: services.Admin, members: services.Membership, blobs: services.Blobs,
-		turns: make(chan struct{}, maxAdminRequests), groups: map[string]micro.Service{},
+		upgrades: services.Upgrades,
+		turns:    make(chan struct{}, maxAdminRequests), groups: map[string]micro.Service{},
 		replies: newReplyQueue(t.clients, t.config.Log, t.config.ReplyBytes)}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	if err := s.start(); err != nil {

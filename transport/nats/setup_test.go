@@ -112,13 +112,14 @@ func to(name string, m consensus.Message) []host.Addressed {
 	return []host.Addressed{{Host: name, Envelope: consensus.Envelope{From: 1, To: 2, Message: m}}}
 }
 
-// fakeHost implements host.Requests, host.Admin, host.Membership and host.Blobs with functions.
+// fakeHost implements host.Requests, host.Admin, host.Membership, host.Upgrades and host.Blobs with functions.
 type fakeHost struct {
 	execute  func(host.CommandRequest, func(host.Reply))
 	query    func(host.QueryRequest, func(host.Reply))
 	await    func(host.AwaitRequest, func(host.MemberStatus, error))
 	upload   func(host.UploadPiece) (api.UploadReply, error)
 	deploy   func(context.Context, api.DeployRequest) (api.GroupInfo, error)
+	upgrade  func(api.UpgradeRequest) (api.UpgradeReply, error)
 	change   func(string, api.TransferRequest) error
 	describe func(string) ([]api.GroupInfo, error)
 	members  func(api.MembersRequest) (api.MembersReply, error)
@@ -157,6 +158,10 @@ func (f *fakeHost) Deploy(ctx context.Context, r api.DeployRequest) (api.GroupIn
 	return f.deploy(ctx, r)
 }
 
+func (f *fakeHost) Upgrade(_ context.Context, r api.UpgradeRequest) (api.UpgradeReply, error) {
+	return f.upgrade(r)
+}
+
 func (f *fakeHost) Change(_ context.Context, verb string, r api.TransferRequest) error {
 	return f.change(verb, r)
 }
@@ -180,7 +185,7 @@ func (f *fakeHost) Piece(r host.BlobRequest) ([]byte, int64, error) { return f.p
 func serve(tb testing.TB, t *Transport, f *fakeHost) {
 	tb.Helper()
 	f.name = t.config.Host
-	if err := t.Serve(Services{Requests: f, Admin: f, Membership: f, Blobs: f}); err != nil {
+	if err := t.Serve(Services{Requests: f, Admin: f, Membership: f, Blobs: f, Upgrades: f}); err != nil {
 		tb.Fatal(err)
 	}
 }

@@ -58,7 +58,7 @@ Examples:
 Examples:
   grout inspect hello.wasm
   grout inspect hello.wasm --json`,
-	}, deployDescription()}
+	}, deployDescription(), upgradeDescription()}
 }
 
 // newVerb makes a project.

@@ -114,7 +114,7 @@ func (n *Node) start(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	if err := n.transport.Serve(nats.Services{Requests: n.host, Admin: n.host, Membership: n.host, Blobs: n.host}); err != nil {
+	if err := n.transport.Serve(nats.Services{Requests: n.host, Admin: n.host, Membership: n.host, Blobs: n.host, Upgrades: n.host}); err != nil {
 		return err
 	}
 	n.serving = true

@@ -103,7 +103,7 @@ func closed(t testing.TB, c interface{ Close() error }) {
 }
 
 // run drives the native machine and two sandboxed ones. The second sandboxed machine gets the first
-// one's image halfway, and has to go on exactly like it.
+// one's image halfway, and has to go on exactly like it. Machines that export their state are upgraded later on.
 func run(t *testing.T, plan Plan, module *wasmsm.CompiledModule, seed uint64) {
 	random := rand.New(rand.NewPCG(seed, 0))
 	native := sdktest.New(t, plan.New())
@@ -128,6 +128,9 @@ func run(t *testing.T, plan Plan, module *wasmsm.CompiledModule, seed uint64) {
 		}
 		if step > plan.Steps/2 {
 			same(t, step, text, wanted, sandboxed(t, second, native, query, text))
+		}
+		if _, upgradable := plan.New().(sdk.Exporter); upgradable && step == plan.Steps*3/4 {
+			upgrade(t, plan, module, native, &first, &second)
 		}
 	}
 	equalImages(t, first, second)
@@ -185,6 +188,23 @@ func trimTrap(message string) string {
 		return message[:at]
 	}
 	return message
+}
+
+// upgrade has new machines of the same module take the places of all three.
+func upgrade(t *testing.T, plan Plan, module *wasmsm.CompiledModule, native *sdktest.Harness, machines ...**wasmsm.Machine) {
+	t.Helper()
+	if outcome := native.Upgrade(plan.New()); outcome.Kind != sdk.Applied {
+		t.Fatalf("the native machine cannot be upgraded: %+v", outcome)
+	}
+	entry := wasmsm.EntryContext{Index: native.Index, Term: native.Term, TimeNanos: native.Time.UnixNano()}
+	for _, m := range machines {
+		next, outcome, err := module.Migrate(*m, wasmsm.MachineConfig{Seed: [32]byte{1}}, entry)
+		if err != nil || next == nil {
+			t.Fatalf("the machine cannot be upgraded: %+v, %v", outcome, err)
+		}
+		t.Cleanup(func() { closed(t, next) })
+		*m = next
+	}
 }
 
 func move(t *testing.T, from, to *wasmsm.Machine) {
