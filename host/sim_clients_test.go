@@ -38,6 +38,7 @@ const (
 	kindMessageID
 	kindPlain
 	kindReader
+	kindUpgrade
 )
 
 type simClient struct {
@@ -246,6 +247,8 @@ func (c *simClients) take(a *simAttempt, r Reply) {
 	switch {
 	case a.op.client.kind == kindReader:
 		c.tookRead(a, r)
+	case a.op.client.kind == kindUpgrade:
+		c.tookUpgrade(a, r)
 	case r.Err == nil:
 		c.tookResult(a, r)
 	default:

@@ -185,6 +185,8 @@ func (w *simWorld) otherFault(f simFault, n *simNode) {
 		w.after(d, "machine is fast", func() { n.applySlow = 1 })
 	case faultSpoil:
 		w.spoil(n)
+	case faultUpgrade:
+		w.upgrade()
 	case faultPublish:
 		n.publishFails = true
 		w.after(d, "server is back", func() { n.publishFails = false })

@@ -179,6 +179,13 @@ func (l *simLog) crash(power bool) {
 	l.keep(ops[:some])
 }
 
+// abandon is the end of a process that has not written anything.
+func (l *simLog) abandon() {
+	if l.disk.device != nil {
+		l.disk.device.crash(l, nil, false)
+	}
+}
+
 // Load implements Log.
 func (l *simLog) Load() (consensus.Restored, error) {
 	if l.disk.device != nil {

@@ -18,12 +18,13 @@ import (
 //	get 3          is the only query
 type simMachine struct {
 	// life is the process, nil for the world's own copy.
-	life   *simLife
-	cells  [16]int64
-	digest uint64
+	life    *simLife
+	cells   [16]int64
+	digest  uint64
+	version uint8
 }
 
-func newSimMachine() *simMachine { return &simMachine{digest: 14695981039346656037} }
+func newSimMachine() *simMachine { return &simMachine{digest: 14695981039346656037, version: 1} }
 
 // fold adds to the digest (FNV-1a).
 func (m *simMachine) fold(data []byte) {
@@ -43,6 +44,7 @@ func (m *simMachine) Apply(entry EntryContext, command []byte) (Outcome, error) 
 		m.fold(context[:])
 		m.fold([]byte(entry.Caller))
 		m.fold(command)
+		m.fold([]byte{m.version})
 	}
 	if m.life != nil {
 		m.life.node.w.truth.applied(m.life, entry, m)

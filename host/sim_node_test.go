@@ -16,6 +16,8 @@ type simNode struct {
 	id   consensus.MemberID
 	disk *simDisk
 	life *simLife
+	// modules are those that the host has.
+	modules map[Digest]bool
 	// The node's clock runs at rate, and offset nanoseconds before the true one.
 	rate   float64
 	offset int64
@@ -37,7 +39,6 @@ type simLife struct {
 	node    *simNode
 	g       *group
 	log     *simLog
-	machine *simMachine
 	deliver func(consensus.Envelope)
 	tasks   []*simTask
 	dead    bool
@@ -59,8 +60,7 @@ func (l *simLife) place(delay int64, kind string, do func()) {
 // boot starts the process. A disk that cannot be read any more is the operator's to replace.
 func (n *simNode) boot() {
 	w := n.w
-	l := &simLife{node: n, machine: newSimMachine()}
-	l.machine.life = l
+	l := &simLife{node: n}
 	n.disk.folderOf = l
 	chunks, err := openFolder(n.name, simFolder{life: l, disk: n.disk})
 	if err != nil {
@@ -75,12 +75,27 @@ func (n *simNode) boot() {
 	l.log = &simLog{life: l, disk: n.disk}
 	config := groupConfig{
 		ref: GroupRef{Name: "sim", ID: simGroup}, self: n.id, hosts: w.operator.names(),
-		initial: w.truth.initial, machine: l.machine, log: l.log, records: l.log, chunks: chunks, transport: l, clock: l,
+		initial: w.truth.initial, machines: simMaker{l}, spec: machineSpec{Module: Digest{1}}, log: l.log, records: l.log, chunks: chunks, transport: l, clock: l,
 		timing: w.profile.timing, seed: w.rng.Uint64(), logger: simLogger(n.name),
 		background: l.background, fetchers: 1, stopped: func(err error) { l.stop(err) },
 	}
+	if w.profile.demote > 0 {
+		config.demoteAfter = time.Duration(int64(w.profile.demote*w.profile.timing.ElectionTicks) * simTick)
+		config.voterFloor = w.profile.voterFloor()
+	}
+	if w.profile.reluctant>>n.index&1 == 1 {
+		config.reluctance = 3
+	}
 	n.life = l
 	l.g, err = newGroup(config)
+	var lack *lackError
+	if errors.As(err, &lack) {
+		w.trace.note("%s lacks %x", n.name, lack.module[0])
+		n.life, l.dead, n.modules[lack.module] = nil, true, true // the host fetches it, and starts the member again
+		l.log.abandon()
+		w.operator.restartLater(n)
+		return
+	}
 	if err != nil {
 		n.life, l.dead = nil, true
 		w.trace.note("%s does not start: %v", n.name, err)

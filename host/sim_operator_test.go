@@ -123,6 +123,9 @@ func (o *simOperator) mayLose(n *simNode) bool {
 			return false
 		}
 	}
+	if p := &o.w.profile; p.demote > 0 && p.voterFloor() < 3 {
+		return false // with two voters left, either of them is needed
+	}
 	return o.settled() && !o.w.doubtful() && (len(o.w.truth.membership.Voters) >= 3 || !o.w.truth.membership.IsVoter(n.id))
 }
 

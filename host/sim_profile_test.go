@@ -25,6 +25,10 @@ type simProfile struct {
 	// think is the mean pause of a client between two requests.
 	think     int64
 	porcupine bool
+	// demote is after how many election timeouts a silent voter is demoted, 0 for never; reluctant members lead only
+	// when no other does.
+	demote    int
+	reluctant uint
 	// spoils is set when a machine's state may go wrong without a word. Only then may answers be wrong.
 	spoils bool
 	// durable is set when the members' logs are in production's store, on simulated files.
@@ -62,13 +66,14 @@ const (
 	faultSlowApply
 	faultPublish
 	faultSpoil
+	faultUpgrade
 	faultKinds
 )
 
 var faultNames = [faultKinds]string{
 	"kill", "power", "blackout", "pause", "clock-jump", "clock-rate", "one-way", "pair", "split", "isolate",
 	"flap", "noise", "slow-disk", "sync-fails", "full-disk", "flip-log", "flip-chunk", "lost-disk", "members",
-	"transfer", "slow-apply", "publish-fails", "spoil",
+	"transfer", "slow-apply", "publish-fails", "spoil", "upgrade",
 }
 
 // String names the fault.
@@ -95,18 +100,26 @@ func newSimProfile(rng *rand.Rand, steps int) simProfile {
 	if rng.IntN(3) > 0 {
 		p.late = rng.IntN(10)
 	}
+	if rng.IntN(4) == 0 {
+		p.demote = 2 + rng.IntN(6)
+	}
+	if rng.IntN(4) == 0 {
+		p.reluctant = uint(rng.IntN(32))
+	}
 	p.durable = rng.IntN(simDurableShare) == 0
 	for f := range p.weights {
 		if rng.IntN(5) < 2 {
 			p.weights[f] = 1 + rng.IntN(4)
-			p.total += p.weights[f]
 		}
 	}
-	p.total -= p.weights[faultSpoil]
 	p.weights[faultSpoil] = 0
 	if p.spoils = rng.IntN(6) == 0; p.spoils {
-		p.timing.RetainEntries = 1000 // a member that has to be asked must not need the snapshot in dispute
-		p.porcupine, p.weights[faultSpoil], p.total = false, 2, p.total+2
+		// A member that has to be asked must not need the snapshot in dispute: the log is kept.
+		p.timing.RetainEntries, p.weights[faultUpgrade] = 1000, 0
+		p.porcupine, p.weights[faultSpoil] = false, 2
+	}
+	for _, weight := range p.weights {
+		p.total += weight
 	}
 	return p
 }
@@ -125,6 +138,9 @@ func (p *simProfile) pick(rng *rand.Rand) (simFault, bool) {
 	}
 	panic("weights do not add up")
 }
+
+// voterFloor is how many voters automatic demotion leaves: three where there are more.
+func (p *simProfile) voterFloor() int { return min(3, (p.members+2)/2) }
 
 // calmTicks bounds how long it takes until all is well after the last fault: an election that fails a few
 // times, a catch-up, and a change of members on top.

@@ -12,7 +12,11 @@ func (w *simWorld) spoil(n *simNode) {
 	}
 	w.stats.count(faultSpoil)
 	n.spoiled = true
-	l.machine.cells[w.rng.IntN(12)] ^= 1 << w.rng.IntN(20)
+	machine, ok := l.g.applier.replica.machine.(*simMachine)
+	if !ok {
+		return
+	}
+	machine.cells[w.rng.IntN(12)] ^= 1 << w.rng.IntN(20)
 }
 
 // doubtful reports whether some member's state may be wrong.
@@ -20,11 +24,12 @@ func (w *simWorld) doubtful() bool { return w.spoiled() && w.stats.repaired == 0
 
 // right reports whether a member's cells are those that the twin had at the same index.
 func (w *simWorld) right(l *simLife) bool {
-	if !w.spoiled() {
+	machine, ok := l.g.applier.replica.machine.(*simMachine)
+	if !w.spoiled() || !ok {
 		return true
 	}
 	at := l.g.applier.replica.applied.Index
-	for i, value := range l.machine.cells {
+	for i, value := range machine.cells {
 		if w.truth.twin.valueAt(i, at) != value {
 			return false
 		}

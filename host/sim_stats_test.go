@@ -46,6 +46,7 @@ type simStats struct {
 	tornWrites      int
 	quarantined     int
 	repaired        int
+	upgraded        int
 	faults          [faultKinds]int
 }
 
@@ -122,6 +123,7 @@ var simCounters = []struct {
 	{"tornWrites", func(s *simStats) *int { return &s.tornWrites }},
 	{"quarantined", func(s *simStats) *int { return &s.quarantined }},
 	{"repaired", func(s *simStats) *int { return &s.repaired }},
+	{"upgraded", func(s *simStats) *int { return &s.upgraded }},
 	{"porcupine", func(s *simStats) *int { return &s.porcupine }},
 }
 

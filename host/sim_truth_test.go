@@ -231,6 +231,9 @@ func (t *simTruth) choose(l *simLife, at consensus.Cursor) {
 		t.membership, t.membershipAt = next, e.Index
 	case consensus.EntrySnapshotMarker:
 		t.w.stats.markers++
+	case consensus.EntryUpgrade:
+		t.twin.upgrade(e)
+		t.w.clients.chosen(e)
 	case consensus.EntryCommand:
 		t.twin.apply(e)
 		t.w.clients.chosen(e)

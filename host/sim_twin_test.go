@@ -12,6 +12,8 @@ import (
 type simTwin struct {
 	w        *simWorld
 	machine  *simMachine
+	spec     machineSpec
+	upgraded consensus.Index
 	now      int64
 	sessions map[string]*simSession
 	messages map[string]*simRemembered
@@ -39,7 +41,7 @@ type simValue struct {
 }
 
 func (t *simTwin) init(w *simWorld) {
-	t.w, t.machine = w, newSimMachine()
+	t.w, t.machine, t.spec = w, newSimMachine(), machineSpec{Module: Digest{1}}
 	t.sessions, t.messages = map[string]*simSession{}, map[string]*simRemembered{}
 }
 

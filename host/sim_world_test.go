@@ -74,7 +74,7 @@ func newSimWorld(seed uint64, steps int) *simWorld {
 	w.truth.init(w)
 	var voters []consensus.MemberID
 	for i := range w.profile.members {
-		n := &simNode{w: w, index: i, name: string(rune('a' + i)), id: memberID(simGroup, i), rate: 1, disk: newSimDisk(w)}
+		n := &simNode{w: w, index: i, name: string(rune('a' + i)), id: memberID(simGroup, i), rate: 1, disk: newSimDisk(w), modules: map[Digest]bool{{1}: true}}
 		w.nodes = append(w.nodes, n)
 		voters = append(voters, n.id)
 	}
