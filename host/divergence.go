@@ -187,10 +187,10 @@ func (g *group) askStates() {
 // tellState tells a member what is known of the last snapshot, and asks for its state hash.
 func (g *group) tellState(to consensus.MemberID) {
 	c := g.comparison
-	own := c.answers[g.self]
+	own, agreed := c.answers[g.self], c.agreed // copies: the transport reads the message later
 	m := &consensus.StateDigest{Anchor: c.anchor, Digest: own.digest[:], Copied: own.copied, Ask: true}
 	if c.decided {
-		m.Agreed = c.agreed[:]
+		m.Agreed = agreed[:]
 	}
 	g.send([]consensus.Envelope{{From: g.self, To: to, Message: m}})
 }

@@ -114,6 +114,7 @@ func FuzzHello(f *testing.F) {
 func FuzzPacked(f *testing.F) {
 	for _, value := range []any{
 		memberNote{Quarantined: true, Own: Digest{1}}, storedReply{Reply: Outcome{Output: []byte("x")}, Term: 3},
+		upgradeEntry{Origin: 5, After: 3, Spec: machineSpec{Module: Digest{2}, Init: []byte("x")}, Version: 1},
 		storedReply{Err: &Error{Code: api.CodeBusy, Text: "busy"}}, catalogView{Applied: 4, Modules: []moduleRecord{{Digest: Digest{1}, Size: 1}}},
 	} {
 		packed, err := pack(value)
@@ -123,7 +124,7 @@ func FuzzPacked(f *testing.F) {
 		f.Add(packed)
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		for _, value := range []any{&memberNote{}, &storedReply{}, &catalogView{}} {
+		for _, value := range []any{&memberNote{}, &storedReply{}, &catalogView{}, &upgradeEntry{}} {
 			if err := unpack(data, value); err != nil {
 				if !errors.Is(err, ErrCorrupt) {
 					t.Fatalf("%T: %v", value, err)

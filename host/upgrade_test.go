@@ -97,6 +97,9 @@ func TestUpgradeOfHosts(t *testing.T) {
 		w.homes[name].stop()
 	}
 	w.start(w.names...)
+	w.until("every host runs the group", func() bool {
+		return !slices.ContainsFunc(w.all(), func(h *home) bool { return !slices.Contains(h.opened(), "g") })
+	})
 	for _, name := range w.names {
 		if got := w.homes[name].add("g", "A", 0); got != "6" {
 			t.Errorf("after restarts %s says %s", name, got)
@@ -235,5 +238,37 @@ func TestSuccession(t *testing.T) {
 	v.remove("g")
 	if len(v.Modules) != 0 {
 		t.Errorf("without the group %d modules stay", len(v.Modules))
+	}
+}
+
+// TestMembersAfterAnUpgrade shows that a member which joins after an upgrade, and a folder that is new, begin with the
+// right module, and that a group can be upgraded while it is being given another member.
+func TestMembersAfterAnUpgrade(t *testing.T) {
+	w := newTown(t, "a", "b", "c", "d")
+	w.found("g", 3)
+	w.all()[0].add("g", "A", 5)
+	if _, err := w.upgrade("g", "module two"); err != nil {
+		t.Fatal(err)
+	}
+	record, _ := w.all()[0].host.machine.view.Load().group("g")
+	free := w.all()[slices.IndexFunc(w.all(), func(h *home) bool {
+		return !slices.ContainsFunc(record.Members, func(p placement) bool { return p.Host == h.name })
+	})]
+	w.members(api.MembersRequest{Group: "g", Action: api.MembersAdd, Host: free.name})
+	if _, err := w.upgrade("g", "module three"); err != nil {
+		t.Fatal(err)
+	}
+	w.until("the new member runs the third module", func() bool {
+		g, err := free.host.serving("g")
+		return err == nil && g.running.Load().spec.Module == digestOf([]byte("module three"))
+	})
+	for _, h := range w.all() {
+		if got := h.add("g", "A", 0); got != "5" {
+			t.Errorf("through %s A is %s", h.name, got)
+		}
+		r := h.query(QueryRequest{Group: "g", Payload: []byte("get Z"), Consistency: AtLeast, AtLeastIndex: 1})
+		if r.Err != nil || string(r.Outcome.Output) != "2" {
+			t.Errorf("%s went through %s upgrades: %v", h.name, r.Outcome.Output, r.Err)
+		}
 	}
 }
