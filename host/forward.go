@@ -164,13 +164,6 @@ func (g *group) takeAck(m *consensus.CommandAck) {
 	g.resting = true
 }
 
-// forwardQuery sends one query to the leader.
-func (g *group) forwardQuery(leader consensus.MemberID, q pendingQuery) {
-	g.send([]consensus.Envelope{{From: g.self, To: leader, Message: &consensus.ForwardQuery{
-		RequestID: q.request, Query: encodeCommand(command{Caller: q.caller, Payload: q.payload}),
-	}}})
-}
-
 // takeForwardedQuery runs another member's query as if a client had asked here.
 func (g *group) takeForwardedQuery(from consensus.MemberID, m *consensus.ForwardQuery) {
 	if !g.core.Configuration().IsMember(from) {
@@ -203,20 +196,4 @@ type storedReply struct {
 	Reply Outcome        `codec:"o"`
 	Err   *Error         `codec:"e"`
 	Term  consensus.Term `codec:"t"`
-}
-
-func (g *group) takeQueryResponse(m *consensus.QueryResponse) {
-	if m.Refused != consensus.NotRefused {
-		// The leader has changed, and the query is gone: only its client still has it.
-		g.waiters.finish(m.RequestID, Reply{Err: noLeaderFault(g.ref.Name)})
-		return
-	}
-	var stored storedReply
-	if err := unpack(m.Result, &stored); err != nil {
-		g.logger.Warn("a query's result does not decode", "group", g.ref.Name, "error", err)
-		return
-	}
-	g.waiters.finish(m.RequestID, Reply{
-		Outcome: stored.Reply, Err: stored.Err, Index: m.Position, Term: stored.Term, Leader: g.leaderName(),
-	})
 }

@@ -82,6 +82,8 @@ type group struct {
 	nextRead uint64
 	waiting  []pendingCommand
 	asking   []pendingQuery
+	// asked are the queries that were forwarded and not answered.
+	asked map[uint64]*askedQuery
 	// resting is set when a member refused commands: the next tick tries again.
 	resting   bool
 	forgotten forgotten
@@ -161,7 +163,7 @@ func newGroup(cfg groupConfig) (*group, error) {
 	g := &group{
 		groupConfig: cfg, core: core, inbox: newInbox(), waiters: newWaiters(numbers.Uint64()),
 		reads: map[uint64][]pendingQuery{}, forwards: newForwards(numbers.Uint64()), watch: newWatch(), quit: make(chan struct{}),
-		heard: map[consensus.MemberID]int{},
+		heard: map[consensus.MemberID]int{}, asked: map[uint64]*askedQuery{},
 	}
 	g.names.Store(&cfg.hosts)
 	g.lifetime, g.endLife = context.WithCancel(context.Background())
@@ -366,6 +368,9 @@ func (g *group) tick() {
 	}
 	g.publishStatus("")
 	g.resting = false
+	if len(g.asked) > 0 {
+		g.askAgain(g.clock.Now())
+	}
 	g.sweepTick++
 	if g.sweepTick%sweepTicks != 0 {
 		return
