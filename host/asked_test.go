@@ -102,6 +102,12 @@ func TestARefusedQuery(t *testing.T) {
 	}
 	s.until("the transfer", func() bool { return next.g.core.Role() == consensus.Leader })
 	s.arrive(query)
+	packed, err := pack(storedReply{Err: noLeaderFault("sim")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	late := &consensus.QueryResponse{RequestID: query.envelope.Message.(*consensus.ForwardQuery).RequestID, Result: packed}
+	s.arrive(simFrame{leader.name, asker.name, consensus.Envelope{From: leader.id, To: asker.id, Message: late}})
 	s.until("an answer", a.done)
 	if r := a.one(t); r.Err != nil || string(r.Outcome.Output) != "1" {
 		t.Errorf("%+v", r)

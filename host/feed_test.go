@@ -120,6 +120,43 @@ func TestABatchIsOne(t *testing.T) {
 	}
 }
 
+// TestBatchesAreForwardedWhole shows that a message to the leader never ends inside a batch, so that the
+// batch is appended as a whole or not at all, and that a refusal brings the whole of it back.
+func TestBatchesAreForwardedWhole(t *testing.T) {
+	s := newSim(t, 8, 3, simTiming())
+	leader := s.leader()
+	origin := s.others(leader)[0]
+	pad := strings.Repeat(" ", maxForwardBytes/3)
+	batch := batchOf("add A 1"+pad, "add A 1"+pad, "add A 1"+pad, "add A 1"+pad)
+	leader.g.applier.backlog.Add(maxBacklogBytes + 1)
+	origin.execute(CommandRequest{Payload: []byte("add B 1")})
+	origin.execute(CommandRequest{Batch: batch})
+	origin.execute(CommandRequest{Payload: []byte("add B 1")})
+	for range 2 {
+		origin.turn()
+		sizes := []int{}
+		for _, f := range s.net {
+			if m, ok := f.envelope.Message.(*consensus.ForwardCommand); ok {
+				sizes = append(sizes, len(m.Commands))
+			}
+		}
+		if !slices.Equal(sizes, []int{1, 4, 1}) {
+			t.Errorf("the messages have %v commands", sizes)
+		}
+		s.hand(isForward)
+		leader.turn()
+		s.hand(isAck)
+		origin.turn()
+		if len(origin.g.waiting) != 6 {
+			t.Errorf("%d commands came back", len(origin.g.waiting))
+		}
+		origin.tick()
+	}
+	if r := (&CommandRequest{Session: "s", Seq: 1, Batch: batch}); r.command(0).Ordered || !r.command(1).Ordered {
+		t.Error("the order within a batch is not strict")
+	}
+}
+
 // TestABatchUnderASession shows that a batch may begin a session, that its commands have the sequences
 // from its own on, and that another attempt gets the remembered results, also of a part of it.
 func TestABatchUnderASession(t *testing.T) {
