@@ -105,7 +105,7 @@ func decodeCommand(data []byte) (command, error) {
 		c.MsgID = r.text()
 	}
 	c.Ordered = flags&flagOrdered != 0
-	if r.failed || flags&^(flagSession|flagMsgID|flagOrdered) != 0 || (c.Ordered && flags&flagSession == 0) {
+	if r.failed || flags&^(flagSession|flagMsgID|flagOrdered) != 0 || (c.Ordered && c.Session == "") {
 		return command{}, fmt.Errorf("%w command: %d bytes, cut short or with unknown flags %#x", ErrCorrupt, len(data), flags)
 	}
 	c.Payload = r.rest

@@ -68,7 +68,11 @@ func TestDamagedCommands(t *testing.T) {
 		"version": func(b []byte) { b[0] = 2 },
 		"flags":   func(b []byte) { b[33] |= 8 },
 		"order":   func(b []byte) { b[33] = flagOrdered }, // without a session
-		"length":  func(b []byte) { b[34] = 0xff; b[35] = 0x7f },
+		"nobody's order": func(b []byte) { // of a session without a name
+			copy(b, encodeCommand(command{Payload: make([]byte, len(b)-commandFixed-1)}))
+			b[33] = flagSession | flagOrdered
+		},
+		"length": func(b []byte) { b[34] = 0xff; b[35] = 0x7f },
 	} {
 		damaged := bytes.Clone(whole)
 		harm(damaged)
