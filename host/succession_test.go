@@ -451,3 +451,37 @@ func TestNoMachine(t *testing.T) {
 		t.Errorf("stopped by %v", m.stopped)
 	}
 }
+
+// TestWorkBehindAMissingModule shows that what was already taken from the queue, and what comes later, keeps its
+// place behind the work that waits for a module.
+func TestWorkBehindAMissingModule(t *testing.T) {
+	s, p := newShopSim(t, 120, 1)
+	m := s.leader()
+	s.level()
+	payload, err := pack(upgradeEntry{Spec: machineSpec{Module: Digest{nextModule}}, Version: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, at := m.g.applier, m.g.applier.replica.applied
+	entry := func(i consensus.Index, kind consensus.EntryKind, payload []byte) consensus.LogEntry {
+		return consensus.LogEntry{Term: at.Term, Index: at.Index + i, Kind: kind, Payload: payload}
+	}
+	add := encodeCommand(command{Payload: []byte("add A 1")})
+	a.add(work{entries: []consensus.LogEntry{entry(1, consensus.EntryUpgrade, payload)}})
+	a.add(work{entries: []consensus.LogEntry{entry(2, consensus.EntryCommand, add)}})
+	m.work(0)
+	a.add(work{entries: []consensus.LogEntry{entry(3, consensus.EntryCommand, add)}})
+	m.work(0)
+	if !a.waits() || a.replica.applied != at {
+		t.Fatalf("it waits: %v, applied %s", a.waits(), a.replica.applied)
+	}
+	p.stocked[m.name][nextModule] = true
+	a.supply()
+	m.work(0)
+	if a.replica.applied.Index != at.Index+3 || m.machine.cells[0] != 2 || m.machine.cells[25] != nextModule {
+		t.Errorf("applied up to %s: A is %d, Z %d", a.replica.applied, m.machine.cells[0], m.machine.cells[25])
+	}
+	if a.backlog.Load() != 0 {
+		t.Errorf("a backlog of %d bytes", a.backlog.Load())
+	}
+}
