@@ -22,6 +22,8 @@ var (
 	// ErrStorage means that something which has to be kept could not be stored. The host must end: what
 	// it stored before is as it was, and nothing is tried again before the next start.
 	ErrStorage = errors.New("host: storing failed")
+	// ErrQuarantined refuses what a member cannot do whose state is known to be wrong.
+	ErrQuarantined = errors.New("host: in quarantine")
 	// ErrStopped ends a wait for a member that has stopped, was removed, or whose host is closed.
 	ErrStopped = errors.New("host: the member has stopped")
 	// ErrLost means that the entry of a cursor was lost with its leader: it was never applied, and never will be.

@@ -50,7 +50,7 @@ func (w *town) wish(r api.MembersRequest) (api.MembersReply, error) {
 		var leader *home
 		w.until("a leader", func() bool { leader = w.leader(r.Group); return leader != nil })
 		reply, err := wait(w, "an answer", leader.memberRequest(r))
-		behind := err != nil && strings.Contains(err.Error(), "try again when it has caught up")
+		behind := err != nil && (strings.Contains(err.Error(), "try again when it has caught up") || strings.Contains(err.Error(), "does not answer the leader"))
 		if code := codeOf(err); !behind && code != api.CodeNoLeader && code != api.CodeUnknown && code != api.CodeBusy {
 			return reply, err
 		}
@@ -100,19 +100,27 @@ type traffic struct {
 	stop  atomic.Bool
 	acked atomic.Int64
 	done  sync.WaitGroup
+	// held holds the clients up between two commands; busy counts those that have one under way.
+	held atomic.Bool
+	busy atomic.Int64
 	// over is closed when the test ends, however it does.
 	over chan struct{}
 }
 
 func (w *town) traffic(group string, clients int) *traffic {
 	f := &traffic{town: w, group: group, over: make(chan struct{})}
-	w.t.Cleanup(func() { f.stop.Store(true); close(f.over); f.done.Wait() })
+	w.t.Cleanup(func() { f.stop.Store(true); f.held.Store(false); close(f.over); f.done.Wait() })
 	for range clients {
 		w.sessions++
 		session := fmt.Sprint("flow", w.sessions)
 		f.done.Go(func() {
 			for seq := uint64(1); !f.stop.Load(); seq++ {
+				for f.busy.Add(1); f.held.Load(); f.busy.Add(1) {
+					f.busy.Add(-1)
+					time.Sleep(time.Millisecond)
+				}
 				f.once(CommandRequest{Group: group, Session: session, Seq: seq, Acked: seq - 1, Payload: []byte("add A 1")})
+				f.busy.Add(-1)
 			}
 		})
 	}
@@ -151,6 +159,15 @@ func (w *town) running() []*Host {
 	}
 	return out
 }
+
+// pause waits until no command is under way, and lets none begin until resume.
+func (f *traffic) pause() {
+	f.town.t.Helper()
+	f.held.Store(true)
+	f.town.until("the clients pause", func() bool { return f.busy.Load() == 0 })
+}
+
+func (f *traffic) resume() { f.held.Store(false) }
 
 // flow lets some commands through.
 func (f *traffic) flow() {

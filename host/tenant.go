@@ -22,8 +22,10 @@ func metaTenant(id GroupID) string { return fmt.Sprintf("member/%016x", uint64(i
 // tenant reads which member of a group is or was on this host. Without any the member is NoMember.
 //
 // The record has 9 bytes: the member, big-endian, and 1 where it is gone.
-func (h *Host) tenant(id GroupID) (tenant, error) {
-	stored, err := h.cfg.Store.Meta(metaTenant(id))
+func (h *Host) tenant(id GroupID) (tenant, error) { return readTenant(h.cfg.Store, id) }
+
+func readTenant(store Store, id GroupID) (tenant, error) {
+	stored, err := store.Meta(metaTenant(id))
 	if err != nil || stored == nil {
 		return tenant{}, err
 	}

@@ -83,11 +83,28 @@ func (a *Admin) pieceBytes() int {
 	return max(1, min(maxPieceBytes, int(a.client.conn.MaxPayload())-pieceHeaderBytes))
 }
 
-// Deploy creates a group and waits until it has a leader.
+// Deploy creates a group and waits until it has a leader. When the context ends first, the error is
+// ErrUnknownOutcome: the group was made.
 func (a *Admin) Deploy(ctx context.Context, request api.DeployRequest) (api.GroupInfo, error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
 	var info api.GroupInfo
-	err := a.verb(ctx, api.VerbDeploy, request, &info)
-	return info, err
+	if err := a.verb(ctx, api.VerbDeploy, request, &info); err != nil {
+		return info, err
+	}
+	// A host without a member of the group cannot see whether it has a leader.
+	for attempt := 1; info.Leader == "" && len(info.Problems) == 0; attempt++ {
+		leader, err := a.leader(ctx, request.Group)
+		if err == nil && leader != "" {
+			info.Leader = leader
+			break
+		}
+		pause(ctx, a.client.config.backoff(min(attempt, membersPace)))
+		if ctx.Err() != nil {
+			return info, fmt.Errorf("%w: group %s was made and has no leader yet: %w", ErrUnknownOutcome, request.Group, context.Cause(ctx))
+		}
+	}
+	return info, nil
 }
 
 // Upgrade changes the module of a group in place, and waits until it is applied. Asked again, for the same

@@ -95,7 +95,7 @@ func TestAdminVerbs(t *testing.T) {
 	conn := plain(t, url)
 	var asked []string
 	busy := true
-	for verb, reply := range map[string]any{api.VerbDeploy: api.GroupInfo{Group: "g"}, api.VerbInfo: api.GroupInfo{Group: "g"},
+	for verb, reply := range map[string]any{api.VerbDeploy: api.GroupInfo{Group: "g", Leader: "a"}, api.VerbInfo: api.GroupInfo{Group: "g"},
 		api.VerbList: api.ListReply{Groups: []api.GroupInfo{{Group: "g"}}}, api.VerbRemove: api.Empty{}, api.VerbTransfer: api.Empty{}, api.VerbSnapshot: api.Empty{}, api.VerbUpgrade: api.UpgradeReply{Index: 7}} {
 		control(t, conn, verb, "", func(m *natsgo.Msg) (any, api.Code) {
 			if busy = !busy; !busy {

@@ -55,7 +55,7 @@ Examples:
   grout dev
   grout dev --port 0 --hosts 5 --data ./data
   grout dev --data ""                 nothing is kept`,
-	}, serveDescription()}
+	}, serveDescription(), repairDescription()}
 }
 
 const defaultDataText = "$XDG_STATE_HOME/grout/dev or ~/.local/state/grout/dev"

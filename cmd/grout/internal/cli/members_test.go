@@ -54,17 +54,20 @@ func TestBadMemberArguments(t *testing.T) {
 		exit Exit
 		text string
 	}{
-		"members of nothing": {[]string{"members"}, Usage, "GROUP"},
-		"members action":     {[]string{"members", "turn", "g", "a"}, Usage, "unknown action"},
-		"members arguments":  {[]string{"members", "replace", "g", "a"}, Usage, "3 arguments, got 2"},
-		"members host":       {[]string{"members", "add", "g", "a b"}, Usage, "host"},
-		"members observer":   {[]string{"members", "demote", "g", "a", "--observer"}, Usage, "--observer is for add"},
-		"hosts action":       {[]string{"hosts", "expel", "a"}, Usage, "unknown action"},
-		"hosts of nobody":    {[]string{"hosts", "admit"}, Usage, "which host"},
-		"hosts unasked":      {[]string{"hosts", "remove", "a"}, Usage, "--yes"},
-		"demote at once":     {[]string{"deploy", "g", module, "--demote-after", "-1s"}, Usage, "--demote-after"},
-		"floor alone":        {[]string{"deploy", "g", module, "--voter-floor", "3"}, Usage, "--demote-after"},
-		"serve reluctance":   {[]string{"serve", "--name", "a", "--data", missing, "--reluctance", "-1"}, Usage, "--reluctance"},
+		"members of nothing":  {[]string{"members"}, Usage, "GROUP"},
+		"members action":      {[]string{"members", "turn", "g", "a"}, Usage, "unknown action"},
+		"members arguments":   {[]string{"members", "replace", "g", "a"}, Usage, "3 arguments, got 2"},
+		"members host":        {[]string{"members", "add", "g", "a b"}, Usage, "host"},
+		"members observer":    {[]string{"members", "demote", "g", "a", "--observer"}, Usage, "--observer is for add"},
+		"hosts action":        {[]string{"hosts", "expel", "a"}, Usage, "unknown action"},
+		"hosts of nobody":     {[]string{"hosts", "admit"}, Usage, "which host"},
+		"hosts unasked":       {[]string{"hosts", "remove", "a"}, Usage, "--yes"},
+		"demote at once":      {[]string{"deploy", "g", module, "--demote-after", "-1s"}, Usage, "--demote-after"},
+		"floor alone":         {[]string{"deploy", "g", module, "--voter-floor", "3"}, Usage, "--demote-after"},
+		"repair of nothing":   {[]string{"unsafe-repair-quorum"}, Usage, "--data is required"},
+		"repair of no folder": {[]string{"unsafe-repair-quorum", "--data", missing}, Usage, missing},
+		"repair of no host":   {[]string{"unsafe-repair-quorum", "--data", missing, "--lost", "a.b"}, Usage, "host"},
+		"serve reluctance":    {[]string{"serve", "--name", "a", "--data", missing, "--reluctance", "-1"}, Usage, "--reluctance"},
 	} {
 		t.Run(name, func(t *testing.T) { wantBad(t, c.exit, c.text, c.args...) })
 	}
@@ -123,27 +126,82 @@ func TestLostFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	again := joining(url, dir, "c")
-	// Nothing but asking again tells that the host waits: hellos come four times a second.
-	for hosts := (api.HostsReply{}); len(hosts.Waiting) == 0; {
-		hosts = decode[api.HostsReply](t, grout(t, url, "hosts", "--json").want(t, Done).out)
-	}
-	grout(t, url, "hosts").want(t, Done).prints(t, "waiting  c", "known by another data folder", "grout hosts admit c")
-	grout(t, url, "hosts", "admit", "c").want(t, Done)
+	admitted(t, url, "c")
 	(<-again).ready(t)
 	grout(t, url, "members", "promote", "g", "c", "--timeout", "1m").want(t, Done)
 	if now := memberOn(t, url, "c"); now == before {
 		t.Errorf("member %s came back", now)
 	}
-	grout(t, url, "exec", "g", "second").want(t, Done)
+	grout(t, url, "exec", "g", "second", "--timeout", "30s").want(t, Done)
 	if r := grout(t, url, "query", "g").want(t, Done); r.out != "second" {
 		t.Errorf("the state is %q", r.out)
 	}
 }
 
+// TestRepairQuorum shows the repair of a host whose two others are lost: refused while it runs, without effect until
+// the loss is accepted, and then it leads alone with everything that it held, and the others come back empty.
+func TestRepairQuorum(t *testing.T) {
+	url, dir := bareServer(t), t.TempDir()
+	data := filepath.Join(dir, "a")
+	results := []chan launching{joining(url, dir, "a"), joining(url, dir, "b"), joining(url, dir, "c")}
+	var servers []*server
+	for _, r := range results {
+		l := <-r
+		if l.err != nil {
+			t.Fatal(l.err)
+		}
+		servers = append(servers, l.server)
+	}
+	grout(t, url, "deploy", "g", writeFile(t, "m.wasm", testMachine())).want(t, Done)
+	grout(t, url, "exec", "g", "first").want(t, Done)
+	grout(t, url, "transfer", "g", "a").want(t, Done) // so that a holds the command: nobody leads who does not
+	grout(t, "", "unsafe-repair-quorum", "--data", data).want(t, InUse, "in use by another process")
+	for _, s := range servers {
+		if code := s.stop(); code != 0 {
+			t.Fatalf("exit %d: %s", code, s.errors)
+		}
+	}
+	for _, name := range []string{"b", "c"} {
+		if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	grout(t, "", "unsafe-repair-quorum", "--data", data).want(t, Done).
+		prints(t, "b, c", "LOST FOR GOOD", "NEVER be started again", "Nothing was changed", "--accept-the-loss-of-acknowledged-commands")
+	done := decode[repairJSON](t, grout(t, "", "--json", "unsafe-repair-quorum", "--data", data, "--accept-the-loss-of-acknowledged-commands").want(t, Done).out)
+	if len(done.Groups) != 2 || !done.Repaired || done.Groups[0].Group != "g" || done.Groups[0].LastIndex == 0 || done.Groups[1].Group != "catalog" {
+		t.Errorf("%+v", done)
+	}
+	grout(t, "", "unsafe-repair-quorum", "--data", data).want(t, Done).prints(t, "nothing to repair")
+	(<-joining(url, dir, "a")).ready(t)
+	grout(t, url, "exec", "g", "second", "--timeout", "30s").want(t, Done)
+	for _, name := range []string{"b", "c"} {
+		again := joining(url, dir, name)
+		admitted(t, url, name)
+		(<-again).ready(t)
+	}
+	for _, name := range []string{"b", "c"} {
+		grout(t, url, "members", "add", "g", name).want(t, Done)
+	}
+	if r := grout(t, url, "query", "g").want(t, Done); r.out != "second" {
+		t.Errorf("the state is %q", r.out)
+	}
+}
+
+// admitted admits a host as soon as it waits. Nothing but asking again tells that it does: hellos come four times a second.
+func admitted(t *testing.T, url, name string) {
+	t.Helper()
+	for hosts := (api.HostsReply{}); len(hosts.Waiting) == 0; {
+		hosts = decode[api.HostsReply](t, grout(t, url, "hosts", "--json", "--timeout", "30s").want(t, Done).out)
+	}
+	grout(t, url, "hosts", "--timeout", "30s").want(t, Done).prints(t, "waiting  "+name, "known by another data folder", "grout hosts admit "+name)
+	grout(t, url, "hosts", "admit", name).want(t, Done)
+}
+
 // memberOn is the member of g on a host that is not leaving.
 func memberOn(t *testing.T, url, host string) string {
 	t.Helper()
-	reply := decode[api.MembersReply](t, grout(t, url, "members", "g", "--json").want(t, Done).out)
+	reply := decode[api.MembersReply](t, grout(t, url, "members", "g", "--json", "--timeout", "30s").want(t, Done).out)
 	for _, m := range reply.Members {
 		if m.Host == host && m.Wanted != "none" {
 			return m.Member
