@@ -244,11 +244,12 @@ func (s *memStore) SetMeta(key string, value []byte) error {
 
 // reopen is the store after a crash: only what was completed is in it.
 func (s *memStore) reopen() *memStore {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	next := newMemStore()
+	s.mu.Lock()
 	maps.Copy(next.meta, s.meta)
-	for id, l := range s.logs {
+	logs := maps.Clone(s.logs)
+	s.mu.Unlock() // a write that completes now holds its log's lock and needs the store's
+	for id, l := range logs {
 		l.mu.Lock()
 		next.logs[id] = &memLog{store: next, id: id, hard: l.hard, snapshot: l.snapshot, entries: slices.Clone(l.entries), saved: l.saved}
 		l.mu.Unlock()
