@@ -193,7 +193,7 @@ func helpVerb(c *call) error {
 
 // verbs are all verbs, in the order of --help.
 func verbs() []verb {
-	return slices.Concat(hostVerbs(), moduleVerbs(), groupVerbs(), machineVerbs(), []verb{{
+	return slices.Concat(hostVerbs(), moduleVerbs(), groupVerbs(), machineVerbs(), waitVerbs(), []verb{{
 		name: "version", usage: "print the version and how this binary was built", category: "other", run: versionVerb,
 		description: "Examples:\n  grout version\n  grout version --json",
 	}, {
@@ -222,6 +222,7 @@ Exit codes:
   3 refused by the machine  9 the group exists already
   4 the machine trapped     10 the data folder or the port is in use
   5 not found              11 a host's data folder takes nothing any more
+                           12 a fed command was lost with its leader
                           130 interrupted`
 
 // interrupted reports whether a verb ended because its user wanted it to.

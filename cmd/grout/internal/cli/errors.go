@@ -50,6 +50,8 @@ const (
 	InUse Exit = 10
 	// StoreFailed: a host's data folder takes nothing any more, and the host has ended.
 	StoreFailed Exit = 11
+	// Lost: a fed command was lost with the leader that had taken it; it was not applied.
+	Lost Exit = 12
 	// Interrupted: the user stopped it.
 	Interrupted Exit = 130
 )
@@ -58,7 +60,7 @@ const (
 var kinds = map[Exit]string{
 	Failed: "failed", Usage: "usage", Refused: "refused", Trapped: "trapped", NotFound: "not_found",
 	Unavailable: "unavailable", Unknown: "unknown_outcome", BadModule: "bad_module", Exists: "exists",
-	InUse: "in_use", StoreFailed: "store_failed", Interrupted: "interrupted",
+	InUse: "in_use", StoreFailed: "store_failed", Lost: "lost", Interrupted: "interrupted",
 }
 
 // failure is why a verb did not do what was asked.
@@ -146,9 +148,9 @@ type exitRule struct {
 }
 
 var exitRules = []exitRule{
-	{client.ErrUnknownOutcome, Unknown},
+	{client.ErrUnknownOutcome, Unknown}, {client.ErrLost, Lost},
 	{project.ErrBadName, Usage}, {project.ErrNotEmpty, Usage}, {project.ErrNotMachine, Usage},
-	{client.ErrBadName, Usage}, {client.ErrBadConfig, Usage}, {host.ErrBadConfig, Usage},
+	{client.ErrBadName, Usage}, {client.ErrBadBatch, Usage}, {client.ErrBadConfig, Usage}, {host.ErrBadConfig, Usage},
 	{nats.ErrBadConfig, Usage}, {embedded.ErrBadConfig, Usage},
 	{durable.ErrLocked, InUse}, {embedded.ErrListen, InUse},
 }

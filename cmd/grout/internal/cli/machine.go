@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -21,10 +22,14 @@ func machineVerbs() []verb {
 			&urfave.Uint64Flag{Name: flagSeq, Usage: "the command's number in --session, from 1 upward"},
 			&urfave.Uint64Flag{Name: flagAcked, Usage: "with --seq: results up to this number will not be asked for again"},
 			&urfave.StringFlag{Name: flagID, Usage: "a message ID: the command is applied once per ID within two minutes"},
+			&urfave.BoolFlag{Name: flagFeed, Usage: "return when the leader has appended the command, and print its position: it can still be lost"},
 		},
 		description: `The command is applied at most once: it is sent again, under one number, until it is answered
 or --timeout ends. To repeat a command by hand after exit code 7, give it a name of your
 own: --session with --seq, or --id. The answer is printed as it is; on a terminal a newline is added.
+
+With --feed it returns before the command is applied, even before it is safe, and prints TERM/INDEX.
+'grout wait GROUP --applied TERM/INDEX' tells whether it was applied or lost.
 
 Examples:
   grout exec counter 5
@@ -32,7 +37,8 @@ Examples:
   grout exec kv @command.bin
   echo -n 5 | grout exec counter -
   grout exec counter 5 --id order-17
-  grout exec counter 5 --session nightly --seq 1 --json`,
+  grout exec counter 5 --session nightly --seq 1 --json
+  grout exec counter 5 --feed`,
 	}, {
 		name: "query", usage: "ask a machine and print the answer", arguments: "GROUP [PAYLOAD|@FILE|-]", category: categoryMachine,
 		least: 1, most: 2, group: true, run: queryVerb, flags: []urfave.Flag{
@@ -49,16 +55,15 @@ Examples:
 	}, {
 		name: "feed", usage: "send many commands, one a line", arguments: "GROUP FILE|-", category: categoryMachine,
 		least: 2, most: 2, group: true, run: feedVerb, flags: []urfave.Flag{
-			&urfave.IntFlag{Name: flagWindow, Value: 256, Usage: "commands under way at once, 1 to 1024; 1 keeps the order whatever happens"},
+			&urfave.IntFlag{Name: flagWindow, Value: 256, Usage: "commands under way at once, 1 to 1024"},
 			&urfave.StringFlag{Name: flagDelimiter, Value: `\n`, Usage: `the byte that ends a command; \n, \t and \0 are understood`},
 			&urfave.BoolFlag{Name: flagStop, Usage: "send no more after the first command that is refused or traps"},
 			&urfave.BoolFlag{Name: flagPrint, Usage: "print every answer, ended by the delimiter; the summary goes to standard error"},
 			progressFlag(),
 		},
-		description: `Every line is one command, an empty line an empty one, and each is applied at most once. Results are
-taken in the order of the lines. The machine usually applies the lines in order too; after a loss
-or a change of leader only --window 1 does. --timeout bounds the time without any result, not the
-whole. With --print a command that was not applied prints an empty answer.
+		description: `Every line is one command, an empty line an empty one, and each is applied at most once, in the order
+of the lines. --timeout bounds the time without any result, not the whole. With --print a command that
+was not applied prints an empty answer.
 
 Examples:
   grout feed counter numbers.txt
@@ -73,6 +78,7 @@ const (
 	flagSeq         = "seq"
 	flagAcked       = "acked"
 	flagID          = "id"
+	flagFeed        = "feed"
 	flagConsistency = "consistency"
 	flagHost        = "host"
 )
@@ -115,6 +121,9 @@ func execVerb(c *call) error {
 	if err != nil {
 		return err
 	}
+	if c.cli.Bool(flagFeed) && !name.automatic() {
+		return usage("exec: --%s has no --%s and no --%s: it is never sent twice", flagFeed, flagSession, flagID)
+	}
 	command, err := c.payload(c.arg(1))
 	if err != nil {
 		return err
@@ -129,6 +138,9 @@ func execVerb(c *call) error {
 	if err := c.findGroup(ctx, l, group); err != nil {
 		return err
 	}
+	if c.cli.Bool(flagFeed) {
+		return c.feedOne(ctx, l, group, command)
+	}
 	var result client.Result
 	if name.automatic() {
 		result, err = l.client.Group(group).Execute(ctx, command)
@@ -139,6 +151,25 @@ func execVerb(c *call) error {
 		return l.failed(err, group)
 	}
 	return c.answer(group, result)
+}
+
+// fedJSON is the shape of `grout exec --feed --json`.
+type fedJSON struct {
+	Group string `json:"group"`
+	Index uint64 `json:"index"`
+	Term  uint64 `json:"term"`
+}
+
+// feedOne sends one command that need not be applied yet.
+func (c *call) feedOne(ctx context.Context, l *link, group string, command []byte) error {
+	at, err := l.client.Group(group).Feed(ctx, command)
+	if err != nil {
+		return l.failed(err, group)
+	}
+	if c.json {
+		return c.console.json(fedJSON{group, at.Index, at.Term})
+	}
+	return c.console.printf("%s\n", at)
 }
 
 // queryVerb asks a machine.
