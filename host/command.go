@@ -60,7 +60,7 @@ func encodeCommand(c command) []byte {
 		out = binary.AppendUvarint(out, c.Seq)
 		out = binary.AppendUvarint(out, c.Acked)
 	}
-	if c.Ordered {
+	if c.Ordered && c.Session != "" {
 		out[33] |= flagOrdered
 	}
 	if c.MsgID != "" {

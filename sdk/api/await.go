@@ -34,7 +34,7 @@ type AwaitRequest struct {
 	// whatever entry. Term is also the term known for leader-change.
 	Index uint64 `json:"index,omitempty"`
 	Term  uint64 `json:"term,omitempty"`
-	// TimeoutMillis bounds the wait in milliseconds, to one minute at most; 0 means 5,000.
+	// TimeoutMillis bounds the wait in milliseconds, to one minute at most; 0 means 3,000.
 	TimeoutMillis int64 `json:"timeout_ms,omitempty"`
 }
 

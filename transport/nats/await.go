@@ -11,6 +11,9 @@ import (
 	"github.com/groutlabs/grout/sdk/api"
 )
 
+// defaultAwaitMillis bounds a wait that names no bound: less than the nats CLI waits for an answer.
+const defaultAwaitMillis = 3000
+
 // awaitHandler hands waits to the host, which answers when they are over: no goroutine waits here.
 func (s *server) awaitHandler(group string) micro.HandlerFunc {
 	return func(r micro.Request) {
@@ -33,6 +36,9 @@ func parseAwait(group string, data []byte) (host.AwaitRequest, error) {
 	var body api.AwaitRequest
 	if err := decodeJSON(data, &body); err != nil {
 		return host.AwaitRequest{}, err
+	}
+	if body.TimeoutMillis == 0 {
+		body.TimeoutMillis = defaultAwaitMillis
 	}
 	if body.TimeoutMillis < 0 || body.TimeoutMillis > int64(24*time.Hour/time.Millisecond) {
 		return host.AwaitRequest{}, badRequest("timeout_ms is %d, it has to be 0 to a day", body.TimeoutMillis)

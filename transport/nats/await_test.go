@@ -84,7 +84,7 @@ func FuzzAwait(f *testing.F) {
 		if err != nil && hostError(err).Code != api.CodeBadRequest {
 			t.Fatal(err)
 		}
-		if err == nil && (request.Group != "g" || request.Timeout < 0 || request.Timeout > 24*time.Hour) {
+		if err == nil && (request.Group != "g" || request.Timeout <= 0 || request.Timeout > 24*time.Hour) {
 			t.Fatalf("%+v", request)
 		}
 	})
