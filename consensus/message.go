@@ -99,6 +99,10 @@ type StateDigest struct {
 
 // ForwardCommand carries client commands from a member to the leader.
 type ForwardCommand struct {
+	// Term is the one in which the sender heard the receiver as leader. Only the leader of that very term may
+	// take the commands: it never leads that term again, so what it refused stays refused, and a
+	// copy that arrives late is not taken for new after a restart.
+	Term Term
 	// RequestID correlates the CommandAck; 0 asks for none.
 	RequestID uint64
 	// Commands are payloads for EntryCommand, in the caller's order.
@@ -245,7 +249,7 @@ func (m *StateDigest) String() string {
 
 // String formats the message for traces.
 func (m *ForwardCommand) String() string {
-	return fmt.Sprintf("ForwardCommand[id=%d/n=%d]", m.RequestID, len(m.Commands))
+	return fmt.Sprintf("ForwardCommand[id=%d/t=%d/n=%d]", m.RequestID, m.Term, len(m.Commands))
 }
 
 // String formats the message for traces.

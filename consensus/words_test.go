@@ -21,7 +21,7 @@ func TestWords(t *testing.T) {
 		"pre-candidate":                       PreCandidate.String(),
 		"TimeoutNow[t=4]":                     (&TimeoutNow{Term: 4}).String(),
 		"ForwardQuery[id=1/3B]":               (&ForwardQuery{RequestID: 1, Query: []byte("abc")}).String(),
-		"ForwardCommand[id=1/n=2]":            (&ForwardCommand{RequestID: 1, Commands: make([][]byte, 2)}).String(),
+		"ForwardCommand[id=1/t=3/n=2]":        (&ForwardCommand{RequestID: 1, Term: 3, Commands: make([][]byte, 2)}).String(),
 		"CommandAck[id=1/t=2/3..4/refused=0]": (&CommandAck{RequestID: 1, Term: 2, First: 3, Last: 4}).String(),
 		"QueryResponse[id=1/at=2/refused=1]":  (&QueryResponse{RequestID: 1, Position: 2, Refused: RefusedNotLeader}).String(),
 		"voters=[0000000000000001] outgoing=[0000000000000002] observers=[0000000000000003]": joint.String(),

@@ -67,12 +67,12 @@ func (r *recentIDs) fresh(id uint64) bool {
 
 // forwardCommands sends the waiting commands to the leader, in their order. After a refusal they rest
 // until the next tick, so that those which came back go first.
-func (g *group) forwardCommands(leader consensus.MemberID) {
+func (g *group) forwardCommands(leader consensus.MemberID, term consensus.Term) {
 	for len(g.waiting) > 0 && len(g.forwards.sent) < maxForwards && !g.resting {
 		n := forwardable(g.waiting)
 		commands := g.waiting[:n]
 		g.waiting = g.waiting[n:]
-		message := &consensus.ForwardCommand{Commands: make([][]byte, n)}
+		message := &consensus.ForwardCommand{Term: term, Commands: make([][]byte, n)}
 		for i, c := range commands {
 			message.Commands[i] = c.encoded
 		}
@@ -131,8 +131,8 @@ func (g *group) takeForwarded(from consensus.MemberID, m *consensus.ForwardComma
 	if number == 0 || !recent.fresh(number) {
 		return
 	}
-	switch leader, _ := g.core.Leader(); {
-	case leader != g.self:
+	switch leader, term := g.core.Leader(); {
+	case leader != g.self || m.Term != term:
 		ack.Refused = consensus.RefusedNotLeader
 	case g.busy():
 		ack.Refused = consensus.RefusedBusy

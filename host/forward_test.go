@@ -252,10 +252,12 @@ func TestForwardsOfStrangers(t *testing.T) {
 	member := s.others(leader)[0].id
 	s.round()
 	last := leader.g.core.Last()
+	_, term := leader.g.core.Leader()
 	for _, e := range []consensus.Envelope{
-		{From: 999, Message: &consensus.ForwardCommand{RequestID: 1, Commands: [][]byte{encodeCommand(command{})}}},
+		{From: 999, Message: &consensus.ForwardCommand{RequestID: 1, Term: term, Commands: [][]byte{encodeCommand(command{})}}},
 		{From: 999, Message: &consensus.ForwardQuery{RequestID: 1, Query: encodeCommand(command{})}},
-		{From: member, Message: &consensus.ForwardCommand{RequestID: 1, Commands: [][]byte{[]byte("?")}}},
+		{From: member, Message: &consensus.ForwardCommand{RequestID: 1, Term: term, Commands: [][]byte{[]byte("?")}}},
+		{From: member, Message: &consensus.ForwardCommand{RequestID: 2, Term: term - 1, Commands: [][]byte{encodeCommand(command{})}}},
 		{From: member, Message: &consensus.ForwardQuery{RequestID: 1, Query: []byte("?")}},
 		{From: member, Message: &consensus.CommandAck{RequestID: 1, Term: 1, First: 1}},
 		{From: member, Message: &consensus.QueryResponse{RequestID: 1, Result: []byte("?")}},

@@ -114,13 +114,13 @@ func (g *group) propose() {
 	if len(g.waiting) == 0 {
 		return
 	}
-	leader, _ := g.core.Leader()
+	leader, term := g.core.Leader()
 	switch leader {
 	case g.self:
 		g.proposeHere()
 	case consensus.NoMember:
 	default:
-		g.forwardCommands(leader)
+		g.forwardCommands(leader, term)
 	}
 }
 

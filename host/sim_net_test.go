@@ -58,16 +58,23 @@ func (s *simNet) send(from, to *simNode, e consensus.Envelope) {
 		w.stats.lostMessages++
 		return
 	}
-	copies := 1
-	if s.percent(w.profile.double) {
+	copies, double := 1, w.profile.double
+	_, forward := e.Message.(*consensus.ForwardCommand)
+	if forward {
+		double *= 4 // what a leader must take once deserves more repetitions
+	}
+	if s.percent(double) {
 		w.stats.doubled++
 		copies = 2
 	}
-	for range copies {
+	for i := range copies {
 		delay := w.between(w.profile.netDelay/2, 2*w.profile.netDelay)
 		if s.percent(w.profile.late) {
 			w.stats.late++
 			delay *= w.between(5, 60)
+		}
+		if forward && i > 0 {
+			delay += w.between(0, 40*simTick)
 		}
 		m := ownCommands(e)
 		w.place(&simEvent{at: w.now + delay, kind: "arrives", about: m.Message, do: func() { s.arrive(from, to, m) }})
@@ -77,7 +84,7 @@ func (s *simNet) send(from, to *simNode, e consensus.Envelope) {
 // ownCommands gives a forward bytes of its own: its receiver stamps what it gets.
 func ownCommands(e consensus.Envelope) consensus.Envelope {
 	if f, ok := e.Message.(*consensus.ForwardCommand); ok {
-		own := &consensus.ForwardCommand{RequestID: f.RequestID}
+		own := &consensus.ForwardCommand{RequestID: f.RequestID, Term: f.Term}
 		for _, c := range f.Commands {
 			own.Commands = append(own.Commands, slices.Clone(c))
 		}

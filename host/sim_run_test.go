@@ -15,6 +15,7 @@ var (
 	simSeedsFlag = flag.Int("seeds", 0, "how many seeds TestSimulation runs, 0 for the gate's number")
 	simFirstFlag = flag.Uint64("first", 1, "the first of the seeds")
 	simStepsFlag = flag.Int("steps", 3000, "how many steps the storm of a seed has")
+	simFailFlag  = flag.Int("failures", 5, "how many seeds may fail before TestSimulation ends")
 	simTraceFlag = flag.Bool("trace", false, "print every step of a replay, not only the last ones")
 )
 
@@ -56,8 +57,8 @@ func simSeeds() int {
 	return 2000
 }
 
-// maxSimFailures ends a campaign.
-const maxSimFailures = 5
+// simShown is how many failures are shown with their traces.
+const simShown = 5
 
 // runSeeds runs seeds on all cores, and returns the totals and the failures with their traces.
 func runSeeds(first uint64, seeds int) (total simStats, failures []string) {
@@ -69,7 +70,7 @@ func runSeeds(first uint64, seeds int) (total simStats, failures []string) {
 		workers.Add(1)
 		go func() {
 			defer workers.Done()
-			for failed.Load() < maxSimFailures {
+			for failed.Load() < int64(*simFailFlag) {
 				n := next.Add(1) - 1
 				if n >= uint64(seeds) {
 					return
@@ -78,8 +79,10 @@ func runSeeds(first uint64, seeds int) (total simStats, failures []string) {
 				err := w.run()
 				text := ""
 				if err != nil {
-					failed.Add(1)
-					text = replaySeed(first+n, w.trace.sum)
+					text = fmt.Sprintf("seed %d: %v", first+n, err)
+					if failed.Add(1) <= simShown {
+						text = replaySeed(first+n, w.trace.sum)
+					}
 				}
 				mu.Lock()
 				total.add(&w.stats)

@@ -190,7 +190,7 @@ func (m *simMember) Send(_ GroupRef, messages []Addressed) {
 	for _, a := range messages {
 		if f, ok := a.Envelope.Message.(*consensus.ForwardCommand); ok {
 			// The receiver stamps what it gets, so it must get bytes of its own.
-			own := &consensus.ForwardCommand{RequestID: f.RequestID}
+			own := &consensus.ForwardCommand{RequestID: f.RequestID, Term: f.Term}
 			for _, c := range f.Commands {
 				own.Commands = append(own.Commands, slices.Clone(c))
 			}

@@ -353,7 +353,7 @@ func (h *home) Send(group GroupRef, messages []Addressed) {
 			continue
 		}
 		if f, ok := a.Envelope.Message.(*consensus.ForwardCommand); ok {
-			own := &consensus.ForwardCommand{RequestID: f.RequestID}
+			own := &consensus.ForwardCommand{RequestID: f.RequestID, Term: f.Term}
 			for _, c := range f.Commands {
 				own.Commands = append(own.Commands, slices.Clone(c))
 			}

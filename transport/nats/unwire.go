@@ -113,7 +113,7 @@ func (w *wireOffer) envelope() (consensus.Envelope, error) {
 }
 
 func (w *wireForwardCommand) envelope() (consensus.Envelope, error) {
-	return ends(w.From, w.To, &consensus.ForwardCommand{RequestID: w.RequestID, Commands: w.Commands})
+	return ends(w.From, w.To, &consensus.ForwardCommand{RequestID: w.RequestID, Term: consensus.Term(w.Term), Commands: w.Commands})
 }
 
 func (w *wireCommandAck) envelope() (consensus.Envelope, error) {

@@ -82,6 +82,7 @@ type wireOffer struct {
 type wireForwardCommand struct {
 	From, To  uint64
 	RequestID uint64
+	Term      uint64
 	Commands  [][]byte
 }
 
@@ -130,7 +131,7 @@ var fieldCount = [typeStateDigest + 1]byte{
 	typeRequestVoteResponse:   5,
 	typeTimeoutNow:            3,
 	typeStateSyncOffer:        10,
-	typeForwardCommand:        4,
+	typeForwardCommand:        5,
 	typeCommandAck:            7,
 	typeForwardQuery:          4,
 	typeQueryResponse:         6,
@@ -189,7 +190,7 @@ func toWire(e consensus.Envelope) (uint8, wireMessage, error) {
 	case *consensus.StateSyncOffer:
 		return typeStateSyncOffer, offerToWire(e, m), sameMember(e, m.Leader)
 	case *consensus.ForwardCommand:
-		return typeForwardCommand, &wireForwardCommand{From: from, To: to, RequestID: m.RequestID, Commands: m.Commands}, nil
+		return typeForwardCommand, &wireForwardCommand{From: from, To: to, RequestID: m.RequestID, Term: uint64(m.Term), Commands: m.Commands}, nil
 	case *consensus.CommandAck:
 		return typeCommandAck, &wireCommandAck{From: from, To: to, RequestID: m.RequestID, Term: uint64(m.Term),
 			First: uint64(m.First), Last: uint64(m.Last), Refused: uint8(m.Refused)}, nil
