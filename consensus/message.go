@@ -100,8 +100,8 @@ type StateDigest struct {
 // ForwardCommand carries client commands from a member to the leader.
 type ForwardCommand struct {
 	// Term is the one in which the sender heard the receiver as leader. Only the leader of that very term may
-	// take the commands: it never leads that term again, so what it refused stays refused, and a
-	// copy that arrives late is not taken for new after a restart.
+	// take the commands, and only who remembers that office may refuse them: a copy that arrives after
+	// a restart is neither taken for new, nor does its refusal deny that an earlier copy was taken.
 	Term Term
 	// RequestID correlates the CommandAck; 0 asks for none.
 	RequestID uint64

@@ -23,6 +23,8 @@ type forwards struct {
 	next  uint64
 	sent  map[uint64]forward
 	taken map[consensus.MemberID]*recentIDs
+	// led are the last terms that this member led since it started, ascending.
+	led []consensus.Term
 }
 
 type forward struct {
@@ -42,6 +44,20 @@ func (f *forwards) expire(now time.Time) {
 		if now.Sub(sent.at) > forwardLife {
 			delete(f.sent, id)
 		}
+	}
+}
+
+// ledTerms is how many of its terms of office a member remembers.
+const ledTerms = 64
+
+// lead notes that this member leads a term.
+func (f *forwards) lead(term consensus.Term) {
+	if n := len(f.led); n > 0 && f.led[n-1] == term {
+		return
+	}
+	f.led = append(f.led, term)
+	if len(f.led) > ledTerms {
+		f.led = f.led[1:]
 	}
 }
 
@@ -132,6 +148,8 @@ func (g *group) takeForwarded(from consensus.MemberID, m *consensus.ForwardComma
 		return
 	}
 	switch leader, term := g.core.Leader(); {
+	case !slices.Contains(g.forwards.led, m.Term):
+		return // before a restart, maybe: then an earlier copy may have been taken, and a refusal would deny it
 	case leader != g.self || m.Term != term:
 		ack.Refused = consensus.RefusedNotLeader
 	case g.busy():

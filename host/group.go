@@ -244,7 +244,7 @@ func (g *group) turn() error {
 			g.offered(*rd.Offer)
 		}
 	}
-	g.events.lead(g.core.Role() == consensus.Leader)
+	g.takeOffice()
 	g.propose()
 	g.keepLogShort()
 	if s := g.status.Load(); s.Leader != g.leaderID() || s.Role != g.core.Role() {
@@ -255,6 +255,16 @@ func (g *group) turn() error {
 		g.inbox.ring() // what was proposed last does not wait for a tick
 	}
 	return nil
+}
+
+// takeOffice tells the parts of the host that work for a leader whether this member is one.
+func (g *group) takeOffice() {
+	leads := g.core.Role() == consensus.Leader
+	g.events.lead(leads)
+	if leads {
+		_, term := g.core.Leader()
+		g.forwards.lead(term)
+	}
 }
 
 // intake hands everything that arrived since the last turn to the core.

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/groutlabs/grout/consensus"
 )
 
 // faults lets one thing go wrong, and places the next.
@@ -183,6 +185,11 @@ func (w *simWorld) otherFault(f simFault, n *simNode) {
 		w.stats.count(f)
 		n.applySlow = w.between(20, 400)
 		w.after(d, "machine is fast", func() { n.applySlow = 1 })
+	case faultDuel:
+		if leader := w.leader(); leader != nil {
+			n = leader.node
+		}
+		w.duel(n)
 	case faultSpoil:
 		w.spoil(n)
 	case faultUpgrade:
@@ -298,4 +305,48 @@ func (c *simClients) unanswered() func(func(*simAttempt) bool) {
 			}
 		}
 	}
+}
+
+// duel has several members stand for election at once, as when the leader is cut off and their timers end
+// together. Whoever gives a vote dies soon after, and may be asked again when it is back.
+func (w *simWorld) duel(leader *simNode) {
+	w.stats.count(faultDuel)
+	var links [][2]int
+	for _, n := range w.nodes {
+		if n != leader {
+			links = append(links, both(leader, n)...)
+		}
+	}
+	w.net.sever(links, 6*simTick)
+	for _, n := range w.nodes {
+		n.duelling = w.chance(2)
+		if l := n.life; l != nil && n != leader && !w.chance(4) {
+			delay := w.between(1, w.profile.netDelay)
+			for range 2 * w.profile.timing.ElectionTicks {
+				l.place(delay, "early", func() {
+					if l.up() && l.g.core.Role() == consensus.Follower {
+						l.g.tick()
+						l.turn()
+					}
+				})
+			}
+		}
+	}
+	w.after(8*simTick, "duel over", func() {
+		for _, n := range w.nodes {
+			n.duelling = false
+		}
+	})
+}
+
+// voted is told that a vote left.
+func (n *simNode) voted() {
+	if !n.duelling {
+		return
+	}
+	n.duelling = false
+	n.w.after(n.w.between(0, n.w.profile.netDelay), "dies after its vote", func() {
+		n.kill(n.w.chance(2))
+		n.w.operator.restartLater(n)
+	})
 }

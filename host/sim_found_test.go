@@ -59,8 +59,18 @@ func TestAForwardIsForOneLeadership(t *testing.T) {
 	if len(copies) != 1 || copies[0].to != leader.name {
 		t.Fatalf("%d forwards", len(copies))
 	}
+	acks := 0
+	s.watch = func(f simFrame) bool {
+		if _, ok := f.envelope.Message.(*consensus.CommandAck); ok {
+			acks++
+		}
+		return true
+	}
 	s.arrive(copies[0])
 	s.apply(leader, "add B 1")
+	if acks != 0 {
+		t.Error("a leader that has restarted denies what it may have taken before")
+	}
 	s.level()
 	if !equalTo(s.cell('A'), 1) {
 		t.Errorf("a command was applied again: %v", s.cell('A'))

@@ -28,6 +28,8 @@ type simNode struct {
 	applySlow int64
 	// publishFails makes publications fail.
 	publishFails bool
+	// duelling ends the process right after it has given a vote.
+	duelling bool
 	// spoiled is set once the machine's state went wrong on this host.
 	spoiled bool
 	// ambush, when not nil, ends the process in the middle of its next write to the log.

@@ -131,7 +131,11 @@ func (o *simOperator) mayLose(n *simNode) bool {
 
 // restartLater starts a process again after a while.
 func (o *simOperator) restartLater(n *simNode) {
-	o.w.after(o.w.between(simTick, 15*simTick), "restart", func() {
+	delay := o.w.between(simTick, 15*simTick)
+	if o.w.profile.quick {
+		delay = o.w.between(1, simTick)
+	}
+	o.w.after(delay, "restart", func() {
 		if n.life == nil && o.w.failure == nil {
 			n.boot()
 		}

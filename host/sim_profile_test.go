@@ -22,6 +22,8 @@ type simProfile struct {
 	// loss, double and late are the links' faults in percent.
 	loss, double, late int
 	sessions, plain    int
+	// quick makes processes start again soon.
+	quick bool
 	// think is the mean pause of a client between two requests.
 	think     int64
 	porcupine bool
@@ -67,13 +69,14 @@ const (
 	faultPublish
 	faultSpoil
 	faultUpgrade
+	faultDuel
 	faultKinds
 )
 
 var faultNames = [faultKinds]string{
 	"kill", "power", "blackout", "pause", "clock-jump", "clock-rate", "one-way", "pair", "split", "isolate",
 	"flap", "noise", "slow-disk", "sync-fails", "full-disk", "flip-log", "flip-chunk", "lost-disk", "members",
-	"transfer", "slow-apply", "publish-fails", "spoil", "upgrade",
+	"transfer", "slow-apply", "publish-fails", "spoil", "upgrade", "duel",
 }
 
 // String names the fault.
@@ -106,6 +109,7 @@ func newSimProfile(rng *rand.Rand, steps int) simProfile {
 	if rng.IntN(4) == 0 {
 		p.reluctant = uint(rng.IntN(32))
 	}
+	p.quick = rng.IntN(3) == 0
 	p.durable = rng.IntN(simDurableShare) == 0
 	for f := range p.weights {
 		if rng.IntN(5) < 2 {

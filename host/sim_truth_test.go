@@ -182,6 +182,9 @@ func (t *simTruth) checkCommit(l *simLife) {
 	if l.g.core.Role() != consensus.Leader && l.seen.role != consensus.Leader {
 		t.w.fail("%s commits %d before any leader did", l.node.name, commit)
 	}
+	if last := t.chosen[commit-1]; last.Term != last.in {
+		t.w.fail("%s commits %s, which is not of its term %d, by itself (R3)", l.node.name, last.LogEntry, last.in)
+	}
 	t.checkMajority(l, t.chosen[commit-1].Position())
 }
 
@@ -217,6 +220,9 @@ func (t *simTruth) choose(l *simLife, at consensus.Cursor) {
 		return
 	}
 	_, e.in = l.g.core.Leader()
+	if l.seen.role == consensus.Leader && l.seen.term == e.Term {
+		e.in = e.Term // it may have gone on to another term in the same turn
+	}
 	t.chosen = append(t.chosen, e)
 	if t.w.trace.on {
 		t.w.trace.note("chosen: %s %q", e.LogEntry, e.Payload)
@@ -256,6 +262,7 @@ func (t *simTruth) word(l *simLife, m consensus.Envelope) {
 		}
 		if word.Vote != consensus.Denied {
 			t.promise(l, word.Term, m.To)
+			l.node.voted()
 		}
 	case *consensus.AppendEntriesResponse:
 		if word.Vote == consensus.Granted && word.LastLogIndex > disk.last().Index {
