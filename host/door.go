@@ -156,13 +156,14 @@ func (b *bootstrap) waiting() []visitor {
 	return out
 }
 
-// alive reports whether the host of a name that the cluster knows is there: this host itself, or one
-// that was heard since the visitor came.
+// alive reports whether the host of a visitor's name that the cluster knows is there: this host itself, or one
+// that was heard since the visitor came, and lately. It answers each of the visitor's hellos.
 func (b *bootstrap) alive(known hostRecord, v visitor) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	s, ok := b.seen[known.Name]
-	return known.ID == b.self.ID || ok && s.id == known.ID && !s.at.Before(v.first)
+	heard := ok && s.id == known.ID && !s.at.Before(v.first) && b.clock.Now().Sub(s.at) < admissionWatch
+	return heard || known.ID == b.self.ID
 }
 
 // follow takes over what the catalog says of the hosts, and tells the others, those included that

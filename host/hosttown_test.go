@@ -134,36 +134,48 @@ func TestANewHost(t *testing.T) {
 	d.host = nil
 }
 
-// TestTwoOfAName shows that a host which is alive is not replaced by another process under its name, and
-// that of two that wait under one name none is admitted.
+// TestTwoOfAName shows that a host which is alive is not replaced by another process under its name, that of two
+// that wait under one name none is admitted, and that the last of them is once it is alone; and that the process
+// with the first folder notices then that it is out.
 func TestTwoOfAName(t *testing.T) {
 	w := newTown(t, "a", "b", "c")
-	guests := []*guest{}
-	enter := func() {
-		before := w.hall.listeners()
-		guests = append(guests, w.hall.enter(t, newMemStore(), "b", "a", "b", "c"))
-		eventually(t, "it listens", func() bool { return w.hall.listeners() > before })
-	}
-	before, _ := w.all()[0].host.machine.view.Load().host("b")
-	enter()
+	asked := w.homes["a"]
+	before, _ := asked.host.machine.view.Load().host("b")
+	guests := []*guest{w.hall.enter(t, newMemStore(), "b", "a", "b", "c")}
+	w.until("it is heard", func() bool { return len(asked.host.boot.waiting()) == 1 })
 	for _, name := range []string{"a", "b", "c"} {
 		if _, err := w.homes[name].hosts(api.HostsAdmit, "b"); codeOf(err) != api.CodeRefused || !strings.Contains(err.Error(), "is alive") {
 			t.Errorf("asked %s: %v", name, err)
 		}
 	}
 	w.homes["b"].stop()
-	enter()
-	if _, err := w.homes["a"].hosts(api.HostsAdmit, "b"); codeOf(err) != api.CodeRefused || !strings.Contains(err.Error(), "2 hosts named") {
+	guests = append(guests, w.hall.enter(t, newMemStore(), "b", "a", "b", "c"))
+	w.until("both are heard", func() bool { return len(asked.host.boot.waiting()) == 2 })
+	if _, err := asked.hosts(api.HostsAdmit, "b"); codeOf(err) != api.CodeRefused || !strings.Contains(err.Error(), "2 hosts named") {
 		t.Errorf("%v", err)
 	}
-	if now, _ := w.all()[0].host.machine.view.Load().host("b"); now != before {
+	if now, _ := asked.host.machine.view.Load().host("b"); now != before {
 		t.Error("the host was replaced")
 	}
-	for _, g := range guests {
-		g.cancel()
-		<-g.ended
+	guests[0].cancel()
+	<-guests[0].ended
+	w.until("one is forgotten", func() bool { return len(asked.host.boot.waiting()) == 1 })
+	if _, err := asked.hosts(api.HostsAdmit, "b"); err != nil {
+		t.Fatal(err)
 	}
-	w.start("b")
+	w.until("it is in", func() bool { return guests[1].boot.known() != nil })
+	<-guests[1].ended
+	if known, _ := asked.host.machine.view.Load().host("b"); guests[1].err != nil || known.ID != guests[1].boot.self.ID {
+		t.Errorf("%v, the host is %+v", guests[1].err, known)
+	}
+	old := w.homes["b"]
+	if err := old.make(); err != nil { // it does not know yet
+		t.Fatal(err)
+	}
+	if err := old.host.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.until("it hears that it is out", func() bool { return old.host.expulsion.Load() != nil })
 }
 
 // TestWrongWishes shows what is refused, with which code, and that nothing comes of it.
