@@ -135,7 +135,8 @@ func TestAdminErrors(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
 	defer cancel()
-	if _, err := a.List(ctx); !errors.Is(err, ErrNoHosts) || !errors.Is(err, context.DeadlineExceeded) {
+	// The end may also come in the middle of an attempt.
+	if _, err := a.List(ctx); !errors.Is(err, ErrNoHosts) && !errors.Is(err, ErrNoAnswer) || !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v", err)
 	}
 	if _, err := a.Status(t.Context()); !errors.Is(err, ErrNoHosts) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -76,8 +77,7 @@ func awaits(t *testing.T, conn *natsgo.Conn, f func(subject string, r api.AwaitR
 		if out == nil {
 			return
 		}
-		out.Subject = m.Reply
-		if err := conn.PublishMsg(out); err != nil {
+		if err := conn.PublishMsg(&natsgo.Msg{Subject: m.Reply, Data: out.Data, Header: out.Header}); err != nil {
 			t.Error(err)
 		}
 	}
@@ -147,8 +147,8 @@ func TestAwait(t *testing.T) {
 func TestAwaitEnds(t *testing.T) {
 	url := runServer(t)
 	g := dialTest(t, url).Group("g")
-	var reply *natsgo.Msg
-	awaits(t, plain(t, url), func(string, api.AwaitRequest) *natsgo.Msg { return reply })
+	var reply atomic.Pointer[natsgo.Msg]
+	awaits(t, plain(t, url), func(string, api.AwaitRequest) *natsgo.Msg { return reply.Load() })
 	for name, c := range map[string]struct {
 		reply *natsgo.Msg
 		want  error
@@ -158,13 +158,13 @@ func TestAwaitEnds(t *testing.T) {
 		"strange":   {awaited("?"), ErrBadReply},
 		"refused":   {failure(api.CodeBadRequest), &Error{Code: api.CodeBadRequest}},
 	} {
-		reply = c.reply
+		reply.Store(c.reply)
 		if _, err := g.AwaitApplied(limited(t), Position{7, 3}); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	for _, silent := range []*natsgo.Msg{awaited(api.AwaitTimeout), nil} {
-		reply = silent
+		reply.Store(silent)
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
 		if _, err := g.AwaitLeader(ctx); !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, ErrNoAnswer) {
 			t.Errorf("%v", err)
