@@ -12,7 +12,8 @@
 // group's voters and has been applied exactly once in one order, on every member alike; an answer of
 // "busy" or "no leader" means that nothing happened; "unknown" means that it may have, and that a
 // retry under the same session and sequence finds out. A linearizable query sees every command that
-// was answered before it was asked.
+// was answered before it was asked. A command that was fed is acknowledged before any of that holds: the
+// waits of [Member] tell what became of it.
 //
 // The package imports neither the sandbox nor NATS: ports.go declares what it needs of them.
 package host
