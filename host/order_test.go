@@ -215,7 +215,7 @@ func (c *pipeTraffic) deliverOne() {
 	c.arrive(f)
 	if c.rng.IntN(25) == 0 {
 		if forward, ok := f.envelope.Message.(*consensus.ForwardCommand); ok {
-			own := &consensus.ForwardCommand{RequestID: forward.RequestID}
+			own := &consensus.ForwardCommand{RequestID: forward.RequestID, Term: forward.Term}
 			for _, one := range forward.Commands {
 				own.Commands = append(own.Commands, slices.Clone(one))
 			}
