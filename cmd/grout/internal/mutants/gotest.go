@@ -12,11 +12,12 @@ import (
 	"time"
 )
 
-// testTimeout is how long a suite may run before the test binary ends itself with a panic, and
-// killAfter how long the whole command may, which compiles first.
+// The test binary ends itself with a panic after patience times what the package took unmutated, and at least
+// leastTimeout: a busy machine is no hang. The whole command, which compiles first, gets compileTime more.
 const (
-	testTimeout = 2 * time.Minute
-	killAfter   = 8 * time.Minute
+	patience     = 4
+	leastTimeout = 30 * time.Second
+	compileTime  = 10 * time.Minute
 )
 
 // event is a line of go test -json; see go doc test2json.
@@ -30,8 +31,8 @@ type event struct {
 type verdict struct {
 	// failed names the tests that failed, the innermost ones alone.
 	failed []string
-	// passed counts the tests that passed.
-	passed int
+	// passed names the tests that passed, subtests aside.
+	passed []string
 	// hung is set when the test binary ended itself at its timeout.
 	hung bool
 	// unbuilt is set when something did not compile.
@@ -72,8 +73,8 @@ func (v *verdict) take(line string) {
 	}
 	switch e.Action {
 	case "pass":
-		if e.Test != "" {
-			v.passed++
+		if e.Test != "" && !strings.Contains(e.Test, "/") {
+			v.passed = append(v.passed, e.Test)
 		}
 	case "fail":
 		if e.Test != "" {
@@ -112,10 +113,10 @@ func innermost(tests []string) []string {
 // # Errors
 //
 // When the go command failed without a failed test and without a failed build.
-func goTest(ctx context.Context, root string, s suite, overlay string) (verdict, error) {
-	ctx, cancel := context.WithTimeout(ctx, killAfter)
+func goTest(ctx context.Context, root string, s suite, overlay string, timeout time.Duration) (verdict, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout+compileTime)
 	defer cancel()
-	args := []string{"test", "-json", "-short", "-failfast", "-count=1", "-timeout", testTimeout.String()}
+	args := []string{"test", "-json", "-short", "-failfast", "-count=1", "-timeout", timeout.String()}
 	args = append(args, "-vet=off", "-ldflags=-s -w") // most of a run is the link: leave out what debuggers need
 	for flag, value := range map[string]string{"-run": s.run, "-skip": s.skip, "-overlay": overlay} {
 		if value != "" {

@@ -46,13 +46,15 @@ func run(ctx context.Context, pattern string, workers int, write bool) error {
 		return err
 	}
 	begun := time.Now()
-	if err := baseline(ctx, root, chosen); err != nil {
+	timeouts, err := baseline(ctx, root, chosen)
+	if err != nil {
 		return err
 	}
 	for i, m := range chosen {
 		chosen[i] = guarded(m, lines)
 	}
-	results := runAll(ctx, root, chosen, workers)
+	r := runner{root: root, timeouts: timeouts}
+	results := r.runAll(ctx, chosen, workers)
 	bad := 0
 	for _, r := range results {
 		if r.err != nil || !r.caught() {
@@ -98,30 +100,53 @@ func moduleRoot(ctx context.Context) (string, error) {
 	return strings.TrimSpace(string(out)), nil
 }
 
-// baseline demands that every suite passes on the tree as it is.
-func baseline(ctx context.Context, root string, chosen []mutation) error {
+// baseline demands that every suite passes on the tree as it is. It returns how long the tests of each package may
+// take with a mutation.
+func baseline(ctx context.Context, root string, chosen []mutation) (map[string]time.Duration, error) {
+	timeouts, passed := map[string]time.Duration{}, map[string][]string{}
+	for _, s := range suitesOf(chosen) {
+		if s.within(passed[s.pkg]) {
+			continue
+		}
+		begun := time.Now()
+		v, err := goTest(ctx, root, s, "", compileTime)
+		if err != nil {
+			return nil, err
+		}
+		if v.unbuilt || v.caught() || len(v.passed) == 0 {
+			return nil, fmt.Errorf("mutants: without any mutation, %s fails or has no test (%s):\n%s", s, strings.Join(v.failed, ", "), v.output)
+		}
+		took := time.Since(begun)
+		passed[s.pkg] = append(passed[s.pkg], v.passed...)
+		timeouts[s.pkg] = max(timeouts[s.pkg], leastTimeout, patience*took)
+		fmt.Printf("%-44s passes unmutated, %.1f s\n", s, took.Seconds())
+	}
+	return timeouts, nil
+}
+
+// suitesOf returns every suite of the mutations once, whole packages first: those that run less may be within.
+func suitesOf(chosen []mutation) []suite {
 	seen := map[suite]bool{}
+	var whole, parts []suite
 	for _, m := range chosen {
 		for _, s := range m.tests {
-			if seen[s] {
-				continue
+			switch {
+			case seen[s]:
+			case s.run == "":
+				whole = append(whole, s)
+			default:
+				parts = append(parts, s)
 			}
 			seen[s] = true
-			begun := time.Now()
-			v, err := goTest(ctx, root, s, "")
-			if err != nil {
-				return err
-			}
-			if v.unbuilt || v.caught() {
-				return fmt.Errorf("mutants: without any mutation, %s fails (%s):\n%s", s, strings.Join(v.failed, ", "), v.output)
-			}
-			if v.passed == 0 {
-				return fmt.Errorf("mutants: %s runs no test", s)
-			}
-			fmt.Printf("%-44s passes unmutated, %.1f s\n", s, time.Since(begun).Seconds())
 		}
 	}
-	return nil
+	return append(whole, parts...)
+}
+
+// runner tries mutations on the module at root.
+type runner struct {
+	root     string
+	timeouts map[string]time.Duration
 }
 
 // result is what became of a mutation.
@@ -150,14 +175,14 @@ func (r result) String() string {
 
 // runAll tries the mutations, so many at a time, and prints each result as it comes. The results are in
 // the table's order.
-func runAll(ctx context.Context, root string, chosen []mutation, workers int) []result {
+func (r *runner) runAll(ctx context.Context, chosen []mutation, workers int) []result {
 	results := make([]result, len(chosen))
 	next := make(chan int)
 	var group sync.WaitGroup
 	for range max(1, workers) {
 		group.Go(func() {
 			for i := range next {
-				results[i] = try(ctx, root, chosen[i])
+				results[i] = r.try(ctx, chosen[i])
 				fmt.Println(results[i])
 			}
 		})
@@ -171,39 +196,40 @@ func runAll(ctx context.Context, root string, chosen []mutation, workers int) []
 }
 
 // try runs a mutation's suites until one catches it.
-func try(ctx context.Context, root string, m mutation) (r result) {
-	r.mutation = m
+func (r *runner) try(ctx context.Context, m mutation) (out result) {
+	out.mutation = m
 	begun := time.Now()
-	defer func() { r.took = time.Since(begun) }()
+	defer func() { out.took = time.Since(begun) }()
 	dir, err := os.MkdirTemp("", "mutant-")
 	if err != nil {
-		r.err = err
-		return r
+		out.err = err
+		return out
 	}
 	defer func() {
-		if err := os.RemoveAll(dir); err != nil && r.err == nil {
-			r.err = err
+		if err := os.RemoveAll(dir); err != nil && out.err == nil {
+			out.err = err
 		}
 	}()
-	overlay, err := writeOverlay(root, dir, m)
+	overlay, err := writeOverlay(r.root, dir, m)
 	if err != nil {
-		r.err = err
-		return r
+		out.err = err
+		return out
 	}
 	for _, s := range m.tests {
-		r.suite = s
-		if r.verdict, r.err = goTest(ctx, root, s, overlay); r.err != nil {
-			return r
+		out.suite = s
+		timeout := max(leastTimeout, r.timeouts[s.pkg])
+		if out.verdict, out.err = goTest(ctx, r.root, s, overlay, timeout); out.err != nil {
+			return out
 		}
-		if r.unbuilt {
-			r.err = fmt.Errorf("mutants: %s does not compile:\n%s", m.name, r.output)
-			return r
+		if out.unbuilt {
+			out.err = fmt.Errorf("mutants: %s does not compile:\n%s", m.name, out.output)
+			return out
 		}
-		if r.caught() {
-			return r
+		if out.caught() {
+			return out
 		}
 	}
-	return r
+	return out
 }
 
 // writeOverlay writes the mutated file and the go command's description of the overlay into dir, and returns

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -41,6 +42,11 @@ func (s suite) String() string {
 		text += " -skip " + s.skip
 	}
 	return text
+}
+
+// within reports whether the suite runs one test, and that is among those that passed.
+func (s suite) within(passed []string) bool {
+	return slices.Contains(passed, strings.TrimSuffix(strings.TrimPrefix(s.run, "^"), "$"))
 }
 
 // lines are what of docs/SAFETY.md the mutation breaks.

@@ -12,13 +12,20 @@ var (
 	byChance = []suite{chance, scripts, units}
 )
 
-// The suites of the log on disk and of the host. A mutation's guards are tried before them.
+// The suites of the log on disk and of the host: the test that is meant to notice, and then all.
 var (
 	logs = []suite{
 		{pkg: "./consensus/durable", skip: "^(TestCompactReclaims|TestFlippedBits|TestKill|TestPowerLoss)$"},
 		{pkg: "./consensus/durable", run: "^(TestFlippedBits|TestPowerLoss)$"},
 		{pkg: "./consensus/durable", run: "^TestKill$"},
 	}
-	members    = []suite{{pkg: "./host"}}
-	failingLog = suite{pkg: "./host", run: "^TestAFailingLog$"}
+	members = []suite{{pkg: "./host"}}
 )
+
+func inLogs(test string) []suite {
+	return append([]suite{{pkg: "./consensus/durable", run: "^" + test + "$"}}, logs...)
+}
+
+func inHost(test string) []suite {
+	return append([]suite{{pkg: "./host", run: "^" + test + "$"}}, members...)
+}

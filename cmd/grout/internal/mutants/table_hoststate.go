@@ -3,131 +3,131 @@ package main
 // hostState are those of what is replicated, saved and fetched.
 var hostState = []mutation{
 	{
-		name: "session-results-forgotten", breaks: "R7 M14", file: "host/sessions.go", tests: members,
+		name: "session-results-forgotten", breaks: "R7 M14", file: "host/sessions.go", tests: inHost("TestALostAck"),
 		edits: []edit{{"if known := s.results[c.Seq]; known != nil {", "if known := s.results[c.Seq]; known != nil && false {"}},
 	},
 	{
-		name: "message-ids-forgotten", breaks: "R7 M14", file: "host/sessions.go", tests: members,
+		name: "message-ids-forgotten", breaks: "R7 M14", file: "host/sessions.go", tests: inHost("TestMessageIDs"),
 		edits: []edit{{"if e := m.messages[c.MsgID]; e != nil {", "if e := m.messages[c.MsgID]; e != nil && false {"}},
 	},
 	{
-		name: "results-not-in-the-snapshot", breaks: "R7 R8 M14", file: "host/replica.go", tests: members,
+		name: "results-not-in-the-snapshot", breaks: "R7 R8 M14", file: "host/replica.go", tests: inHost("TestAnImageIsWhole"),
 		edits: []edit{{"Memory: r.memory.stored(),", "Memory: storedMemory{},"}},
 	},
 	{
-		name: "time-not-in-the-snapshot", breaks: "R8", file: "host/replica.go", tests: members,
+		name: "time-not-in-the-snapshot", breaks: "R8", file: "host/replica.go", tests: inHost("TestAnImageIsWhole"),
 		edits: []edit{{"TimeNanos: r.timeNanos, Published", "TimeNanos: 0, Published"}},
 	},
 	{
-		name: "events-not-in-the-snapshot", breaks: "R8", file: "host/replica.go", tests: members,
+		name: "events-not-in-the-snapshot", breaks: "R8", file: "host/replica.go", tests: inHost("TestAnImageIsWhole"),
 		edits: []edit{{"Events: r.outbox.events, Memory", "Events: nil, Memory"}},
 	},
 	{
-		name: "time-may-fall", breaks: "R7", file: "host/replica.go", tests: members,
+		name: "time-may-fall", breaks: "R7", file: "host/replica.go", tests: inHost("TestOutcomesAreRemembered"),
 		edits: []edit{{"r.timeNanos = max(r.timeNanos, c.TimeNanos)", "r.timeNanos = c.TimeNanos"}},
 	},
 	{
-		name: "acknowledged-sequence-applied-again", breaks: "R7 M14", file: "host/sessions.go", tests: members,
+		name: "acknowledged-sequence-applied-again", breaks: "R7 M14", file: "host/sessions.go", tests: inHost("TestSessionRules"),
 		edits: []edit{{`	if c.Seq <= s.acked {
 		return`, `	if c.Seq <= s.acked && false {
 		return`}},
 	},
 	{
-		name: "unknown-session-begins-anywhere", breaks: "R7 M14", file: "host/sessions.go", tests: members,
+		name: "unknown-session-begins-anywhere", breaks: "R7 M14", file: "host/sessions.go", tests: inHost("TestSessionRules"),
 		edits: []edit{{"if c.Seq != 1 {", "if c.Seq == 0 {"}},
 	},
 	{
-		name: "entries-applied-out-of-order", breaks: "R3", file: "host/replica.go", tests: members,
+		name: "entries-applied-out-of-order", breaks: "R3", file: "host/replica.go", tests: inHost("TestAFailingMachine"),
 		edits: []edit{{"if e.Index != r.applied.Index+1 {", "if false {"}},
 	},
 	{
-		name: "blobs-not-compared-with-digest", breaks: "R8", file: "host/statesync.go", tests: members,
+		name: "blobs-not-compared-with-digest", breaks: "R8", file: "host/statesync.go", tests: inHost("TestCrookedHosts"),
 		edits: []edit{{"if digestOf(data) != request.Digest {", "if false {"}},
 	},
 	{
-		name: "stored-blobs-not-compared", breaks: "R8", file: "host/blobstore.go", tests: members,
+		name: "stored-blobs-not-compared", breaks: "R8", file: "host/blobstore.go", tests: inHost("TestDamagedBlobs"),
 		edits: []edit{{"if digestOf(data) != d {", "if false {"}},
 	},
 	{
-		name: "blob-sync-left-out", breaks: "R6", file: "host/blobstore.go", tests: members,
+		name: "blob-sync-left-out", breaks: "R6", file: "host/blobstore.go", tests: inHost("TestBlobsAreSyncedBeforeTheirName"),
 		edits: []edit{{`	if _, err = file.Write(data); err == nil {
 		err = file.Sync()
 	}`, `	_, err = file.Write(data)`}},
 	},
 	{
-		name: "blob-store-goes-on-after-failure", breaks: "R6 B17", file: "host/blobstore.go", tests: members,
+		name: "blob-store-goes-on-after-failure", breaks: "R6 B17", file: "host/blobstore.go", tests: inHost("TestNothingIsStoredAfterAFailure"),
 		edits: []edit{{`	if err := s.failure(); err != nil {
 		return d, err
 	}
 	if err := s.write`, `	if err := s.write`}},
 	},
 	{
-		name: "anchor-of-manifest-unchecked", breaks: "R8", file: "host/statesync.go", tests: members,
+		name: "anchor-of-manifest-unchecked", breaks: "R8", file: "host/statesync.go", tests: inHost("TestAManifestOfAnotherAnchor"),
 		edits: []edit{{"err == nil && meta.Anchor != offer.Snapshot.Anchor", "err == nil && meta.Anchor != offer.Snapshot.Anchor && false"}},
 	},
 	{
-		name: "empty-reply-asked-for-ever", breaks: "M10", file: "host/statesync.go", tests: members,
+		name: "empty-reply-asked-for-ever", breaks: "M10", file: "host/statesync.go", tests: inHost("TestCrookedHosts"),
 		edits: []edit{{"case len(piece) == 0 && int64(len(data)) < total:", "case len(piece) == 0 && int64(len(data)) < total && false:"}},
 	},
 	{
-		name: "fetches-while-installing", breaks: "R8", file: "host/statesync.go", tests: members,
+		name: "fetches-while-installing", breaks: "R8", file: "host/statesync.go", tests: inHost("TestOneSnapshotAtATime"),
 		edits: []edit{{"g.saving != nil || g.fetch.cancel != nil || g.fetch.installing", "g.saving != nil || g.fetch.cancel != nil"}},
 	},
 	{
-		name: "retained-chunks-deleted", breaks: "R8", file: "host/statesync.go", tests: members,
+		name: "retained-chunks-deleted", breaks: "R8", file: "host/statesync.go", tests: inHost("TestSnapshotsAreEqual"),
 		edits: []edit{{"for _, d := range []Digest{g.fetch.previous, digest} {", "for _, d := range []Digest{g.fetch.previous} {"}},
 	},
 	{
-		name: "results-not-restored", breaks: "R7 R8 M14", file: "host/replica.go", tests: members,
+		name: "results-not-restored", breaks: "R7 R8 M14", file: "host/replica.go", tests: inHost("TestAnImageIsWhole"),
 		edits: []edit{
 			{"r.memory, r.applied, r.timeNanos, r.terms = memory,", "r.memory, r.applied, r.timeNanos, r.terms = newMemory(),"},
 			{"memory, err := restoreMemory", "_, err := restoreMemory"},
 		},
 	},
 	{
-		name: "terms-not-restored", breaks: "R7 R8 M13", file: "host/replica.go", tests: members,
+		name: "terms-not-restored", breaks: "R7 R8 M13", file: "host/replica.go", tests: inHost("TestAnImageIsWhole"),
 		edits: []edit{{"r.memory, r.applied, r.timeNanos, r.terms = memory, image.anchor, stored.TimeNanos, stored.Terms", "r.memory, r.applied, r.timeNanos = memory, image.anchor, stored.TimeNanos"}},
 	},
 	{
-		name: "one-source-alone", breaks: "R8 M10", file: "host/statesync.go", tests: members,
+		name: "one-source-alone", breaks: "R8 M10", file: "host/statesync.go", tests: inHost("TestEverySourceIsTried"),
 		edits: []edit{{"for i := range f.sources {", "for i := range f.sources[:min(1, len(f.sources))] {"}},
 	},
 	{
-		name: "saves-while-fetching", breaks: "R8", file: "host/statesync.go", tests: members,
+		name: "saves-while-fetching", breaks: "R8", file: "host/statesync.go", tests: inHost("TestOneSnapshotAtATime"),
 		edits: []edit{{"if g.saving != nil || g.fetch.cancel != nil || image.epoch", "if g.saving != nil || image.epoch"}},
 	},
 	{
-		name: "quarantined-member-votes", breaks: "R8", file: "host/quarantine.go", tests: members,
+		name: "quarantined-member-votes", breaks: "R8", file: "host/quarantine.go", tests: inHost("TestAWrongFollower"),
 		edits: []edit{{"return protocol && g.quarantine != nil", "return protocol && g.quarantine != nil && false"}},
 	},
 	{
-		name: "quarantine-forgotten-on-restart", breaks: "R8", file: "host/group.go", tests: members,
+		name: "quarantine-forgotten-on-restart", breaks: "R8", file: "host/group.go", tests: inHost("TestRestartInQuarantine"),
 		edits: []edit{{"g.isolateSelf(note.quarantine())", "_ = note"}},
 	},
 	{
-		name: "one-hash-is-a-majority", breaks: "R8", file: "host/divergence.go", tests: members,
+		name: "one-hash-is-a-majority", breaks: "R8", file: "host/divergence.go", tests: inHost("TestAWrongFollower"),
 		edits: []edit{{"return n > len(voters)/2", "return n > 0"}},
 	},
 	{
-		name: "copied-hashes-count", breaks: "R8", file: "host/divergence.go", tests: members,
+		name: "copied-hashes-count", breaks: "R8", file: "host/divergence.go", tests: inHost("TestCopiesProveNothing"),
 		edits: []edit{{"ok && !a.none && !a.copied && ", "ok && !a.none && "}},
 	},
 	{
-		name: "disputed-snapshot-offered", breaks: "R8", file: "host/divergence.go", tests: members,
+		name: "disputed-snapshot-offered", breaks: "R8", file: "host/divergence.go", tests: inHost("TestNoMajority"),
 		edits: []edit{{"return c.decided || (!c.disputed() && c.age >= comparePatience)", "return c.decided || c.age >= 0"}},
 	},
 	{
-		name: "wrong-leader-stays", breaks: "R8", file: "host/divergence.go", tests: members,
+		name: "wrong-leader-stays", breaks: "R8", file: "host/divergence.go", tests: inHost("TestAWrongLeader"),
 		edits: []edit{{`own.digest != agreed {
 		g.quarantineSelf(`, `own.digest != agreed && false {
 		g.quarantineSelf(`}},
 	},
 	{
-		name: "verdict-not-obeyed", breaks: "R8", file: "host/divergence.go", tests: members,
+		name: "verdict-not-obeyed", breaks: "R8", file: "host/divergence.go", tests: inHost("TestAWrongFollower"),
 		edits: []edit{{"case len(m.Agreed) > 0 && Digest(m.Agreed) != own.digest:", "case len(m.Agreed) > 1<<20 && Digest(m.Agreed) != own.digest:"}},
 	},
 	{
-		name: "lost-comparison-not-repeated", breaks: "R8", file: "host/divergence.go", tests: members,
+		name: "lost-comparison-not-repeated", breaks: "R8", file: "host/divergence.go", tests: inHost("TestTheAlarmOverALossyNetwork"),
 		edits: []edit{{"if c.age >= c.due {", "if c.age == 1 {"}},
 	},
 }
