@@ -100,7 +100,7 @@ func (brokenRecords) SetMeta(string, []byte) error { return errRecords }
 // after a restart it is repaired all the same.
 func TestNoteFails(t *testing.T) {
 	for _, when := range []string{"at the start", "at the end"} {
-		a := newAlarm(t, 81, 3)
+		a := newAlarm(t, 80, 3)
 		wrong := a.others(a.leader())[0]
 		wrong.flip()
 		a.lose = func(string, BlobRequest) bool { return true }

@@ -222,6 +222,18 @@ func (c *simClients) deliver(l *simLife, a *simAttempt) {
 	c.byRequest[a.key] = a
 }
 
+// probe asks a linearizable query of a member that may not know that it has been replaced.
+func (c *simClients) probe(l *simLife) {
+	op := &simOp{
+		client: &simClient{kind: kindReader}, floor: c.floor, began: c.w.steps, cell: c.w.rng.IntN(12),
+	}
+	op.query = QueryRequest{Payload: fmt.Appendf(nil, "get %d", op.cell)}
+	c.attempts++
+	a := &simAttempt{op: op, number: c.attempts, life: l, began: c.w.now}
+	op.attempts = append(op.attempts, a)
+	l.place(0, "probe", func() { c.deliver(l, a) })
+}
+
 // settle takes the replies of one event, in the order of their requests.
 func (c *simClients) settle() {
 	for len(c.replies) > 0 {

@@ -83,6 +83,14 @@ func (w *simWorld) netFault(f simFault, n *simNode) {
 			links = append(links, both(n, other)...)
 		}
 		w.net.sever(links, d)
+		for at := int64(0); at < d && n.life != nil; at += 3 * simTick {
+			l := n.life
+			w.after(at, "probe", func() {
+				if l.up() && l.g.core.Role() == consensus.Leader {
+					w.clients.probe(l)
+				}
+			})
+		}
 	case faultSplit:
 		w.split(d)
 	case faultFlap:
@@ -322,7 +330,7 @@ func (w *simWorld) duel(leader *simNode) {
 		n.duelling = w.chance(2)
 		if l := n.life; l != nil && n != leader && !w.chance(4) {
 			delay := w.between(1, w.profile.netDelay)
-			for range 2 * w.profile.timing.ElectionTicks {
+			for range 5 * w.profile.timing.ElectionTicks { // enough for a reluctant member too
 				l.place(delay, "early", func() {
 					if l.up() && l.g.core.Role() == consensus.Follower {
 						l.g.tick()

@@ -151,6 +151,7 @@ func (n *simNode) pause(ticks int64) {
 // resume continues the process: what arrived meanwhile arrives at once.
 func (n *simNode) resume() {
 	n.paused = false
+	n.w.clients.probe(n.life)
 	for _, e := range n.parked {
 		e.at = n.w.now
 		n.w.place(e)

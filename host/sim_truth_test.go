@@ -51,6 +51,8 @@ type simSeen struct {
 	role    consensus.Role
 	term    consensus.Term
 	inForce consensus.Configuration
+	// base is where the log began when the configuration in force was last compared with it.
+	base consensus.Cursor
 	// quarantined is set while the member is.
 	quarantined bool
 }
@@ -93,6 +95,9 @@ func (t *simTruth) written(l *simLife, write *consensus.Write) {
 		if known == nil {
 			e.Payload = bytes.Clone(e.Payload)
 			t.entries[e.Position()] = &simEntry{LogEntry: e, before: before}
+			if e.Kind == consensus.EntryConfiguration {
+				t.checkChange(l, e)
+			}
 			continue
 		}
 		if known.Kind != e.Kind || known.before != before || !bytes.Equal(known.Payload, e.Payload) {
@@ -113,10 +118,58 @@ func (t *simTruth) check(l *simLife) {
 		t.w.fail("%s is quarantined, and no state was ever wrong: %s", l.node.name, l.g.quarantine)
 	}
 	t.checkCommit(l)
+	if base := l.g.status.Load().Base; base != l.seen.base {
+		l.seen.base = base
+		t.checkInForce(l)
+	}
 	if core.Role() == consensus.Leader && (l.seen.role != consensus.Leader || l.seen.term != term) {
 		t.checkLeader(l, term)
 	}
 	l.seen.role, l.seen.term, l.seen.inForce = core.Role(), term, core.Configuration()
+}
+
+// checkChange tests that a leader changes the membership only after an entry of its own term has
+// committed, and one change at a time (R4).
+func (t *simTruth) checkChange(l *simLife, e consensus.LogEntry) {
+	core := l.g.core
+	if term, ok := core.TermAt(core.Commit()); !ok || term != e.Term {
+		t.w.fail("%s changes the membership by %s before an entry of its term has committed", l.node.name, e)
+	}
+	for _, earlier := range core.Entries(core.Commit()+1, e.Index-1) {
+		if earlier.Kind == consensus.EntryConfiguration {
+			t.w.fail("%s changes the membership by %s before %s has committed", l.node.name, e, earlier)
+		}
+	}
+}
+
+// checkInForce tests that the configuration in force is the latest in the log (R1).
+func (t *simTruth) checkInForce(l *simLife) {
+	status := l.g.core.Status()
+	if status.Base.Index > t.lastChosen() {
+		return
+	}
+	want, at := t.initial, consensus.Index(0)
+	for _, e := range t.chosen[:status.Base.Index] {
+		if e.Kind == consensus.EntryConfiguration {
+			want, at = t.decoded(e.LogEntry), e.Index
+		}
+	}
+	for _, e := range l.g.core.Entries(status.Base.Index+1, status.Last.Index) {
+		if e.Kind == consensus.EntryConfiguration {
+			want, at = t.decoded(e), e.Index
+		}
+	}
+	if at != status.ConfigurationIndex || !want.Equal(status.Configuration) {
+		t.w.fail("%s has %s of %d in force, its log has %s at %d", l.node.name, status.Configuration, status.ConfigurationIndex, want, at)
+	}
+}
+
+func (t *simTruth) decoded(e consensus.LogEntry) consensus.Configuration {
+	c, err := consensus.DecodeConfiguration(e.Payload)
+	if err != nil {
+		t.w.fail("entry %s: %v", e, err)
+	}
+	return c
 }
 
 // checkLeader tests election safety and leader completeness (Raft, sections 5.2 and 5.4).
@@ -229,10 +282,7 @@ func (t *simTruth) choose(l *simLife, at consensus.Cursor) {
 	}
 	switch e.Kind {
 	case consensus.EntryConfiguration:
-		next, err := consensus.DecodeConfiguration(e.Payload)
-		if err != nil {
-			t.w.fail("entry %s: %v", e.LogEntry, err)
-		}
+		next := t.decoded(e.LogEntry)
 		t.w.stats.membership(t.membership, next)
 		t.membership, t.membershipAt = next, e.Index
 	case consensus.EntrySnapshotMarker:
