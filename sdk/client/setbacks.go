@@ -47,7 +47,8 @@ func (c *courier) failed(k *call, err error, now time.Time) {
 		c.sessionLost(k, err, now)
 	case api.CodeInternal:
 		k.inDoubt = true
-		c.complete(k, Result{}, c.gaveUp(k, err))
+		c.route.forget(k.target)
+		c.again(k, k.target != "", now) // another host goes on under the same sequence
 	default:
 		if k.inDoubt && e.Index == 0 {
 			err = c.gaveUp(k, err)

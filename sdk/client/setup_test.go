@@ -85,10 +85,11 @@ const (
 	loseReply
 	// doubleRequest is received twice.
 	doubleRequest
-	// busy, noLeader and unknown answer with their codes; unknown applies before it does.
+	// busy, noLeader, unknown and broken answer with their codes; the last two apply before they do.
 	busy
 	noLeader
 	unknown
+	broken
 	fates
 )
 
@@ -195,6 +196,10 @@ func (c *cluster) command(host string, m *natsgo.Msg) {
 	case unknown:
 		c.apply(m)
 		c.reply(m, failure(api.CodeUnknown))
+		return
+	case broken:
+		c.apply(m)
+		c.reply(m, failure(api.CodeInternal))
 		return
 	case doubleRequest:
 		c.apply(m)
