@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 
@@ -162,6 +163,36 @@ func TestCopiesProveNothing(t *testing.T) {
 	}
 	if p := leader.g.status.Load().problem; p == "" {
 		t.Error("the leader reports nothing")
+	}
+}
+
+// TestACopyIsNoWitness shows that a wrong leader and the member that copied its state are no majority against
+// the member that is right and was not heard in time.
+func TestACopyIsNoWitness(t *testing.T) {
+	a := newAlarm(t, 95, 3)
+	leader := a.leader()
+	right, away := a.others(leader)[0], a.others(leader)[1]
+	a.command()
+	a.level()
+	away.crash()
+	leader.flip()
+	a.lossy = func(f simFrame) bool {
+		_, digest := f.envelope.Message.(*consensus.StateDigest)
+		return digest && f.from == right.name
+	}
+	a.fill(leader, leader.g.core.Last().Index+a.timing.RetainEntries)
+	away.start()
+	a.until("the snapshot is installed", func() bool { return away.g.hashes.latest().Index > 0 })
+	if hash := away.g.hashes.known[away.g.hashes.latest()]; !hash.copied || away.machine.cells[25] == 0 {
+		t.Fatal("the wrong state was not copied")
+	}
+	a.lossy = nil
+	a.until("the leader reports it", func() bool { return strings.Contains(leader.g.status.Load().problem, "differ") })
+	for range 300 {
+		a.round()
+	}
+	if len(a.wasQuarantined) != 0 || right.quarantined() || leader.quarantined() {
+		t.Errorf("quarantined were %v", a.wasQuarantined)
 	}
 }
 

@@ -195,6 +195,41 @@ func TestAFedCommandThatIsLost(t *testing.T) {
 	}
 }
 
+// TestAWaitForWhatAnotherLeaderHas shows that a wait for a position at which this member's log holds an entry of
+// another term goes on while nothing is committed there: the leader of the term that was asked for may replace it.
+func TestAWaitForWhatAnotherLeaderHas(t *testing.T) {
+	s := newSim(t, 3, 3, simTiming())
+	old := s.leader()
+	s.apply(old, "add A 1")
+	s.level()
+	s.isolate(old)
+	for range 3 {
+		old.execute(fed("add B 1"))
+	}
+	old.turn()
+	var next *simMember
+	s.until("another leader", func() bool {
+		for _, m := range s.others(old) {
+			if m.status().Role == consensus.Leader && m.status().Commit.Term == m.status().Term {
+				next = m
+			}
+		}
+		return next != nil
+	})
+	s.apply(next, "add C 1")
+	there := next.status().Applied
+	if held := old.status(); held.Log.Index < there.Index || held.Commit.Index >= there.Index {
+		t.Fatalf("the old leader is at %+v, the new one at %s", held, there)
+	}
+	waits := old.awaitAll(t, there)
+	old.turn()
+	waits.want("while the members are apart", "")
+	clear(s.cut)
+	s.level()
+	old.turn()
+	waits.want("when they are together", "log commit applied ")
+}
+
 // TestWaitsForLeaders shows the waits for a leader, another leader, a certain one, and for being online
 // and offline, over the loss of a leader and its return.
 func TestWaitsForLeaders(t *testing.T) {

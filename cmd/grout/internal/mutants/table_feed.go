@@ -31,7 +31,7 @@ var feeding = []mutation{
 		edits: []edit{{"case term == c.Term:", "case term > 0:"}},
 	},
 	{
-		name: "replaceable-entry-called-lost", breaks: "R7 M13", file: "host/member.go", tests: members,
+		name: "replaceable-entry-called-lost", breaks: "R7 M13", file: "host/member.go", tests: inHost("TestAWaitForWhatAnotherLeaderHas"),
 		edits: []edit{{"case c.Index <= commit:", "default:"}, {"	return false, nil // the leader of another term may still replace it\n", ""}},
 	},
 	{

@@ -109,7 +109,7 @@ var hostState = []mutation{
 		edits: []edit{{"return n > len(voters)/2", "return n > 0"}},
 	},
 	{
-		name: "copied-hashes-count", breaks: "R8", file: "host/divergence.go", tests: inHost("TestCopiesProveNothing"),
+		name: "copied-hashes-count", breaks: "R8", file: "host/divergence.go", tests: inHost("TestACopyIsNoWitness"),
 		edits: []edit{{"ok && !a.none && !a.copied && ", "ok && !a.none && "}},
 	},
 	{
@@ -120,7 +120,7 @@ var hostState = []mutation{
 		name: "wrong-leader-stays", breaks: "R8", file: "host/divergence.go", tests: inHost("TestAWrongLeader"),
 		edits: []edit{{`own.digest != agreed {
 		g.quarantineSelf(`, `own.digest != agreed && false {
-		g.quarantineSelf(`}},
+		g.quarantineSelf(`}, {"if !g.comparison.settled(id) {", "if id != g.self && !g.comparison.settled(id) {"}},
 	},
 	{
 		name: "verdict-not-obeyed", breaks: "R8", file: "host/divergence.go", tests: inHost("TestAWrongFollower"),
