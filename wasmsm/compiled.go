@@ -69,21 +69,22 @@ func (c *CompiledModule) open(config MachineConfig) (*Machine, error) {
 	}
 	m := &Machine{module: c, limits: limits, seed: config.Seed, log: config.Log}
 	m.ctx.machine = m
-	if err := m.instantiate(uint64(min(high, limits.MemoryBytes))); err != nil {
+	limit := uint64(min(high, limits.MemoryBytes))
+	var err error
+	if m.store, err = newStore(c.runtime.config.Memory, limit, &m.views); err == nil {
+		err = m.instantiate(m.store, limit)
+	}
+	if err != nil {
 		return nil, errors.Join(err, m.Close())
 	}
 	return m, nil
 }
 
 // instantiate makes the engine's instance over a memory of ours.
-func (m *Machine) instantiate(memoryLimit uint64) error {
+func (m *Machine) instantiate(memory backing, limit uint64) (err error) {
 	runtime := m.module.runtime
-	memory, err := newLinear(runtime.config.Memory, memoryLimit)
-	if err != nil {
-		return err
-	}
-	m.linear = memory
-	ctx := experimental.WithMemoryAllocator(context.Background(), memory)
+	m.linear = &linear{backing: memory, limit: limit}
+	ctx := experimental.WithMemoryAllocator(context.Background(), m.linear)
 	config := wazero.NewModuleConfig().WithName("").WithStartFunctions()
 	m.instance, err = runtime.engine.InstantiateModule(ctx, m.module.shared.code, config)
 	if err != nil {

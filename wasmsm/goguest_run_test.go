@@ -46,7 +46,7 @@ func TestGoGuest(t *testing.T) {
 // did is left, its broken runtime included.
 func TestGoGuestTraps(t *testing.T) {
 	eachMemory(t, func(t *testing.T, r *Runtime) {
-		m := newTestMachine(t, r, goGuest(t), MachineConfig{Limits: Limits{MemoryBytes: 24 << 20}})
+		m := newTestMachine(t, r, goGuest(t), MachineConfig{Limits: Limits{MemoryBytes: 28 << 20}})
 		apply(t, m, 1, []byte("add x"))
 		before := fingerprint(t, m)
 		for command, want := range map[string]string{

@@ -50,7 +50,7 @@ func operation(op int, params ...uint32) []byte {
 // memoryKinds are those that this system has.
 func memoryKinds() map[string]MemoryKind {
 	kinds := map[string]MemoryKind{"copy": MemoryCopy}
-	if s, err := newStore(MemoryCopyOnWrite, pageBytes); err == nil {
+	if s, err := newStore(MemoryCopyOnWrite, pageBytes, &gate{}); err == nil {
 		kinds["copy-on-write"] = MemoryCopyOnWrite
 		if err := s.close(); err != nil {
 			panic(err)

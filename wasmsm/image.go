@@ -60,19 +60,47 @@ func decodeImageHeader(b []byte) (*imageHeader, error) {
 // Image returns the whole state after the last applied command. The pages are copies, the caller's
 // to keep.
 func (m *Machine) Image() (Image, error) {
-	if m.broken != nil {
-		return Image{}, m.broken
-	}
-	if err := m.settle(); err != nil {
+	pages, err := m.capture(allPages)
+	if err != nil {
 		return Image{}, err
 	}
-	pages, err := m.linear.store.pages()
-	if err != nil {
-		return Image{}, m.keep(err)
+	image := Image{Header: m.checkpointHeader(), Pages: make([][]byte, m.linear.size/pageBytes)}
+	for _, p := range pages {
+		image.Pages[p.Index] = p.Data
 	}
-	h := m.header(uint32(len(pages)))
+	return image, nil
+}
+
+// Changes returns what became of the state, after the last applied command, since the last call of
+// Changes or Restore; the first one has all that is not zero. The pages are copies, the caller's to keep. Its cost is that of the
+// pages that were written.
+func (m *Machine) Changes() (Changes, error) {
+	pages, err := m.capture(changedPages)
+	if err != nil {
+		return Changes{}, err
+	}
+	m.store.forget()
+	return Changes{Header: m.checkpointHeader(), Count: int(m.linear.size / pageBytes), Pages: pages}, nil
+}
+
+// capture makes a checkpoint and copies pages of it.
+func (m *Machine) capture(which pageSet) ([]Page, error) {
+	if m.broken != nil {
+		return nil, m.broken
+	}
+	if err := m.settle(); err != nil {
+		return nil, err
+	}
+	pages, err := m.store.pages(which)
+	return pages, m.keep(err)
+}
+
+// checkpointHeader is the header of the checkpoint's image. After a checkpoint the memory's size is the
+// checkpoint's.
+func (m *Machine) checkpointHeader() []byte {
+	h := m.header(uint32(m.linear.size / pageBytes))
 	h.globals = m.committed
-	return Image{Header: h.encode(), Pages: pages}, nil
+	return h.encode()
 }
 
 func (m *Machine) header(pages uint32) *imageHeader {
@@ -82,7 +110,8 @@ func (m *Machine) header(pages uint32) *imageHeader {
 	}
 }
 
-// Restore replaces the whole state by an image of the same module. The image is not kept.
+// Restore replaces the whole state by an image of the same module. The image is not kept. Views show the
+// new state with an entry of zeros, until the next Show or command.
 //
 // # Errors
 //
@@ -103,7 +132,12 @@ func (m *Machine) Restore(image Image) error {
 		g.Set(h.globals[i])
 	}
 	m.journal.clear()
-	return m.commit()
+	m.last = EntryContext{}
+	if err := m.commit(); err != nil {
+		return err
+	}
+	m.store.forget()
+	return nil
 }
 
 func (m *Machine) checkImage(image Image) (*imageHeader, error) {

@@ -19,9 +19,16 @@ type Machine struct {
 	memory   api.Memory
 	linear   *linear
 	globals  []mutableGlobal
+	// store has the memory and its checkpoint. It is nil in a view.
+	store store
 	// committed are the globals' values at the checkpoint.
 	committed []uint64
-	journal   journal
+	// shown is the entry whose state the checkpoint is. Like committed it changes while views cannot begin.
+	shown EntryContext
+	// last is the entry of the last command.
+	last    EntryContext
+	views   gate
+	journal journal
 
 	apply, query api.Function
 
@@ -66,6 +73,7 @@ var _ context.Context = (*callContext)(nil)
 // An error is no outcome of the command: the machine's state can no longer be trusted, and every
 // later call returns the error too.
 func (m *Machine) Apply(entry EntryContext, command []byte) (Outcome, error) {
+	m.last = entry
 	outcome, err := m.run(m.apply, callApply, entry, command)
 	if err != nil {
 		return Outcome{}, err
@@ -157,10 +165,15 @@ func (m *Machine) outcome(err error) (Outcome, error) {
 
 // commit makes the present state the checkpoint.
 func (m *Machine) commit() error {
+	return m.keep(m.store.commit(m.show))
+}
+
+// show completes a checkpoint with what is not memory.
+func (m *Machine) show() {
 	for i, g := range m.globals {
 		m.committed[i] = g.value()
 	}
-	return m.keep(m.linear.store.commit())
+	m.shown = m.last
 }
 
 // rollback makes the checkpoint the present state.
@@ -168,7 +181,11 @@ func (m *Machine) rollback() error {
 	for i, g := range m.globals {
 		g.Set(m.committed[i])
 	}
-	return m.keep(m.linear.rollback(m.memory))
+	size, err := m.store.rollback()
+	if err == nil {
+		err = m.linear.setSize(m.memory, size)
+	}
+	return m.keep(err)
 }
 
 // keep remembers a failure that leaves the state in doubt.

@@ -2,64 +2,128 @@ package wasmsm
 
 import (
 	"fmt"
+	"math/bits"
+	"sync"
 
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/experimental"
 )
 
-// store holds a linear memory and its checkpoint. Between calls of the guest both are equal.
-//
-// Its implementations differ in speed alone; store_test.go compares them with a simple model.
-type store interface {
+// backing is what an instance's linear memory lies in.
+type backing interface {
 	// resize sets the memory's length, which the caller keeps within the limit, and returns the
 	// memory. What is beyond the old length is zero. The bytes may have moved.
 	resize(size uint64) []byte
-	// commit makes the memory the checkpoint.
-	commit() error
-	// rollback gives the memory the checkpoint's content and length; resize returns it.
-	rollback() (size uint64, err error)
-	// pages copies the checkpoint, pageBytes each; a nil page is all zero.
-	pages() ([][]byte, error)
 	// close frees everything. The memory must not be used any more.
 	close() error
 }
 
-// newStore returns a store of length 0 that can be resized up to limit bytes.
-func newStore(kind MemoryKind, limit uint64) (store, error) {
-	if kind == MemoryCopy {
-		return &copyStore{}, nil
+// store holds a linear memory and its checkpoint. Between calls of the guest both are equal.
+//
+// Its implementations differ in speed alone; store_test.go compares them with a simple model.
+type store interface {
+	backing
+	// commit makes the memory the checkpoint. It calls show while no view can begin, between two
+	// states of the checkpoint.
+	commit(show func()) error
+	// rollback gives the memory the checkpoint's content and length; resize returns it.
+	rollback() (size uint64, err error)
+	// pages copies the checkpoint: all pages that are not zero, or those of them that were written since forget, the
+	// zero ones included. They are in order.
+	pages(which pageSet) ([]Page, error)
+	// forget makes the checkpoint the one that changes are told from.
+	forget()
+	// view returns a further memory that begins with the checkpoint each time. It may be called at any time.
+	view() (viewBacking, error)
+}
+
+// viewBacking is a memory that shows a checkpoint. It is used by one goroutine, beside all others.
+type viewBacking interface {
+	backing
+	// begin gives the memory the checkpoint's content, whatever was written to it, and keeps it so until
+	// end, whatever is committed meanwhile. It calls take while the checkpoint stands still, and returns
+	// the length, for resize.
+	begin(take func()) (size uint64, err error)
+	end()
+}
+
+// pageSet is a choice of pages.
+type pageSet uint8
+
+const (
+	allPages pageSet = iota
+	changedPages
+)
+
+// gate keeps views from beginning while a checkpoint changes, and the checkpoint from changing while one
+// begins. Neither takes long.
+type gate struct {
+	sync.RWMutex
+	// ended is why there is no checkpoint any more, nil while there is one.
+	ended error
+}
+
+// end lets no view begin any more.
+func (g *gate) end(reason error) {
+	g.Lock()
+	defer g.Unlock()
+	if g.ended == nil {
+		g.ended = reason
 	}
-	s, err := newCowStore(limit)
+}
+
+// newStore returns a store of length 0 that can be resized up to limit bytes.
+func newStore(kind MemoryKind, limit uint64, views *gate) (store, error) {
+	if kind == MemoryCopy {
+		return newCopyStore(views), nil
+	}
+	s, err := newCowStore(limit, views)
 	switch {
 	case err == nil:
 		return s, nil
 	case kind == MemoryCopyOnWrite:
 		return nil, fmt.Errorf("wasmsm: copy-on-write memory is not to be had, use MemoryAuto or MemoryCopy: %w", err)
 	}
-	return &copyStore{}, nil
+	return newCopyStore(views), nil
 }
 
-// linear puts a store behind an instance of the engine: it is the allocator, and the memory that the
+// touched notes which pages of 64 KiB were written, a bit each.
+type touched []uint64
+
+// mark notes those of a range of bytes.
+func (t *touched) mark(start, end uint64) {
+	for page := start / pageBytes; page*pageBytes < end; page++ {
+		for page/64 >= uint64(len(*t)) {
+			*t = append(*t, 0)
+		}
+		(*t)[page/64] |= 1 << (page % 64)
+	}
+}
+
+// each calls do with the offsets of the pages below size that are marked.
+func (t touched) each(size uint64, do func(at uint64)) {
+	for i, word := range t {
+		for ; word != 0; word &= word - 1 {
+			if at := (uint64(i)*64 + uint64(bits.TrailingZeros64(word))) * pageBytes; at < size {
+				do(at)
+			}
+		}
+	}
+}
+
+// linear puts a memory of ours behind an instance of the engine: it is the allocator, and the memory that the
 // allocator returns.
 //
 // The engine has no way to shrink a memory, but it takes whatever slice Reallocate returns, and
 // tells the compiled code its address and length. So setSize lets it grow by one page and returns a
 // slice of the wanted length. The prepared module has no maximum that could be in the way.
 type linear struct {
-	store store
+	backing
 	limit uint64
 	size  uint64
 	// wanted overrides the size that the engine asks for, while forced.
 	wanted uint64
 	forced bool
-}
-
-func newLinear(kind MemoryKind, limit uint64) (*linear, error) {
-	s, err := newStore(kind, limit)
-	if err != nil {
-		return nil, err
-	}
-	return &linear{store: s, limit: limit}, nil
 }
 
 // Allocate implements experimental.MemoryAllocator.
@@ -74,17 +138,18 @@ func (l *linear) Reallocate(size uint64) []byte {
 		return nil
 	}
 	l.size = size
-	return l.store.resize(size)
+	return l.resize(size)
 }
 
-// Free implements experimental.LinearMemory. The machine closes the store itself, also when the
+// Free implements experimental.LinearMemory. The machine closes the memory itself, also when the
 // engine never got as far as owning the memory.
 func (l *linear) Free() {}
 
-func (l *linear) close() error { return l.store.close() }
-
 // setSize makes the engine see a memory of the given size.
 func (l *linear) setSize(memory api.Memory, size uint64) error {
+	if size == l.size {
+		return nil
+	}
 	l.wanted, l.forced = size, true
 	_, ok := memory.Grow(1)
 	l.forced = false
@@ -92,13 +157,4 @@ func (l *linear) setSize(memory api.Memory, size uint64) error {
 		return fmt.Errorf("wasmsm: the engine did not take a memory of %d bytes", size)
 	}
 	return nil
-}
-
-// rollback undoes what the guest did to the memory.
-func (l *linear) rollback(memory api.Memory) error {
-	size, err := l.store.rollback()
-	if err != nil || size == l.size {
-		return err
-	}
-	return l.setSize(memory, size)
 }

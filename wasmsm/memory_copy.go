@@ -10,33 +10,46 @@ const blockBytes = 4096
 
 // copyStore keeps the memory and a copy of it. Every commit and rollback reads both.
 type copyStore struct {
-	memory []byte
-	saved  []byte
+	memory  []byte
+	saved   []byte
+	views   *gate
+	touched touched
 }
 
+func newCopyStore(views *gate) *copyStore { return &copyStore{views: views} }
+
 func (s *copyStore) resize(size uint64) []byte {
-	old := len(s.memory)
-	if uint64(old) < size {
-		s.memory = slices.Grow(s.memory, int(size)-old)[:size]
-		clear(s.memory[old:])
-	}
-	s.memory = s.memory[:size]
+	s.memory = resized(s.memory, size)
 	return s.memory
 }
 
-func (s *copyStore) commit() error {
+// resized returns a memory of another length. What it adds is zero.
+func resized(memory []byte, size uint64) []byte {
+	old := len(memory)
+	if uint64(old) < size {
+		memory = slices.Grow(memory, int(size)-old)[:size]
+		clear(memory[old:])
+	}
+	return memory[:size]
+}
+
+func (s *copyStore) commit(show func()) error {
+	s.views.Lock()
+	defer s.views.Unlock()
 	if len(s.saved) > len(s.memory) {
 		s.saved = s.saved[:len(s.memory)]
 	}
 	common := len(s.saved)
-	copyChanged(s.saved, s.memory[:common])
+	copyChanged(s.saved, s.memory[:common], &s.touched)
 	s.saved = append(s.saved, s.memory[common:]...)
+	s.touched.mark(uint64(common), uint64(len(s.saved)))
+	show()
 	return nil
 }
 
 func (s *copyStore) rollback() (uint64, error) {
 	common := min(len(s.saved), len(s.memory))
-	copyChanged(s.memory[:common], s.saved[:common])
+	copyChanged(s.memory[:common], s.saved[:common], nil)
 	size := len(s.saved)
 	if size > len(s.memory) {
 		// Only Restore shrinks a memory, and a failure of its own rolls back.
@@ -45,25 +58,77 @@ func (s *copyStore) rollback() (uint64, error) {
 	return uint64(size), nil
 }
 
-func (s *copyStore) pages() ([][]byte, error) {
-	pages := make([][]byte, len(s.saved)/pageBytes)
-	for i := range pages {
-		pages[i] = copyPage(s.saved[i*pageBytes:][:pageBytes])
+func (s *copyStore) pages(which pageSet) ([]Page, error) {
+	var pages []Page
+	if which == changedPages {
+		s.touched.each(uint64(len(s.saved)), func(at uint64) {
+			pages = append(pages, Page{Index: uint32(at / pageBytes), Data: copyPage(s.saved[at:][:pageBytes])})
+		})
+		return pages, nil
+	}
+	for at := 0; at < len(s.saved); at += pageBytes {
+		if data := copyPage(s.saved[at:][:pageBytes]); data != nil {
+			pages = append(pages, Page{Index: uint32(at / pageBytes), Data: data})
+		}
 	}
 	return pages, nil
 }
 
+func (s *copyStore) forget() { clear(s.touched) }
+
 func (s *copyStore) close() error {
+	s.views.end(ErrClosed)
 	s.memory, s.saved = nil, nil
 	return nil
 }
 
-// copyChanged copies the blocks that differ. Both slices have the same length.
-func copyChanged(dst, src []byte) {
+func (s *copyStore) view() (viewBacking, error) {
+	s.views.RLock()
+	defer s.views.RUnlock()
+	return &copyView{store: s}, s.views.ended
+}
+
+// copyView is a view with a copy of its own.
+type copyView struct {
+	store  *copyStore
+	memory []byte
+}
+
+func (v *copyView) resize(size uint64) []byte {
+	v.memory = resized(v.memory, size)
+	return v.memory
+}
+
+func (v *copyView) begin(take func()) (uint64, error) {
+	views := v.store.views
+	views.RLock()
+	defer views.RUnlock()
+	if views.ended != nil {
+		return 0, views.ended
+	}
+	saved := v.store.saved
+	copyChanged(v.resize(uint64(len(saved))), saved, nil)
+	take()
+	return uint64(len(saved)), nil
+}
+
+func (v *copyView) end() {}
+
+func (v *copyView) close() error {
+	v.memory = nil
+	return nil
+}
+
+// copyChanged copies the blocks that differ, and marks their pages. Both slices have the same length.
+func copyChanged(dst, src []byte, marks *touched) {
 	for at := 0; at < len(src); at += blockBytes {
 		end := min(at+blockBytes, len(src))
-		if !bytes.Equal(dst[at:end], src[at:end]) {
-			copy(dst[at:end], src[at:end])
+		if bytes.Equal(dst[at:end], src[at:end]) {
+			continue
+		}
+		copy(dst[at:end], src[at:end])
+		if marks != nil {
+			marks.mark(uint64(at), uint64(end))
 		}
 	}
 }

@@ -29,9 +29,14 @@ type cowStore struct {
 	length, committed uint64
 	page              uint64
 	// idle counts, for each page, the commands in a row that found it hot and left it unchanged.
-	idle   []uint8
-	ranges []pageRange
-	scans  uint64
+	idle []uint8
+	// changed are the ranges that the present commit or rollback copies.
+	changed, ranges []pageRange
+	scans           uint64
+	touched         touched
+	// views keeps those that live, which shown lists, from beginning while the checkpoint changes.
+	views *gate
+	shown []*cowView
 }
 
 const (
@@ -46,7 +51,7 @@ const (
 	manyPages = 256
 )
 
-func newCowStore(limit uint64) (*cowStore, error) {
+func newCowStore(limit uint64, views *gate) (*cowStore, error) {
 	scanner, err := newPageScanner()
 	if err != nil {
 		return nil, err
@@ -57,7 +62,7 @@ func newCowStore(limit uint64) (*cowStore, error) {
 	if err != nil {
 		return nil, fmt.Errorf("memfd_create: %w", err)
 	}
-	s := &cowStore{file: os.NewFile(uintptr(fd), "grout-machine"), scanner: scanner, page: uint64(os.Getpagesize())}
+	s := &cowStore{file: os.NewFile(uintptr(fd), "grout-machine"), scanner: scanner, page: uint64(os.Getpagesize()), views: views}
 	if err := s.mapFile(int64(capacity)); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
@@ -92,13 +97,21 @@ func (s *cowStore) resize(size uint64) []byte {
 
 // hot finds the pages written since they were dropped, as offsets.
 func (s *cowStore) hot(size uint64) ([]pageRange, error) {
-	base := uint64(uintptr(unsafe.Pointer(unsafe.SliceData(s.private))))
-	ranges, err := s.scanner.scan(s.ranges[:0], base, base+size)
+	ranges, err := writtenPages(s.scanner, s.ranges[:0], s.private[:size])
+	if err == nil {
+		s.ranges = ranges
+		s.scans++
+	}
+	return ranges, err
+}
+
+// writtenPages finds the pages of a mapping that were written since they were dropped, as offsets.
+func writtenPages(scanner pageScanner, ranges []pageRange, mapping []byte) ([]pageRange, error) {
+	base := uint64(uintptr(unsafe.Pointer(unsafe.SliceData(mapping))))
+	ranges, err := scanner.scan(ranges, base, base+uint64(len(mapping)))
 	if err != nil {
 		return nil, fmt.Errorf("wasmsm: looking for written pages: %w", err)
 	}
-	s.ranges = ranges
-	s.scans++
 	for i := range ranges {
 		ranges[i].start -= base
 		ranges[i].end -= base
@@ -106,28 +119,53 @@ func (s *cowStore) hot(size uint64) ([]pageRange, error) {
 	return ranges, nil
 }
 
-func (s *cowStore) commit() error {
-	if s.length < s.committed {
-		// Only Restore shrinks a memory. What is cut off must be zero when it grows again.
-		if err := s.forget(s.length, s.committed); err != nil {
-			return err
-		}
-	}
+func (s *cowStore) commit(show func()) error {
 	ranges, err := s.hot(s.length)
 	if err != nil {
 		return err
 	}
 	cold := 0
+	s.changed = s.changed[:0]
 	for _, r := range ranges {
 		if r.bytes() >= manyPages*s.page {
-			copy(s.shared[r.start:r.end], s.private[r.start:r.end])
-			err = errors.Join(err, s.drop(r.start, r.end))
+			s.changed = append(s.changed, r)
 			continue
 		}
-		cold += s.copyHot(s.shared, s.private, r)
+		cold += s.compare(r)
+	}
+	if err := s.write(show); err != nil {
+		return err
+	}
+	for _, r := range ranges {
+		if r.bytes() >= manyPages*s.page {
+			err = errors.Join(err, s.drop(r.start, r.end))
+		}
+	}
+	return errors.Join(err, s.dropCold(ranges, cold), s.sweep(ranges))
+}
+
+// write copies what has changed into the checkpoint. Views that run keep what they began with.
+func (s *cowStore) write(show func()) error {
+	s.views.Lock()
+	defer s.views.Unlock()
+	if len(s.changed) > 0 || s.length < s.committed {
+		s.awaitViews()
+	}
+	if s.length < s.committed {
+		// Only Restore shrinks a memory. What is cut off must be zero when it grows again.
+		if err := s.cutOff(s.length, s.committed); err != nil {
+			s.views.ended = err
+			return err
+		}
+	}
+	for _, r := range s.changed {
+		s.keepForViews(r.start, r.end)
+		copy(s.shared[r.start:r.end], s.private[r.start:r.end])
+		s.touched.mark(r.start, r.end)
 	}
 	s.committed = s.length
-	return errors.Join(err, s.dropCold(ranges, cold), s.sweep(ranges))
+	show()
+	return nil
 }
 
 func (s *cowStore) rollback() (uint64, error) {
@@ -137,25 +175,29 @@ func (s *cowStore) rollback() (uint64, error) {
 	}
 	s.length = s.committed
 	cold := 0
+	s.changed = s.changed[:0]
 	for _, r := range ranges {
 		// What is beyond the checkpoint is a hole in the file, and copying would fill it.
 		inside := min(max(r.start, s.committed), r.end)
 		if inside-r.start >= manyPages*s.page {
 			inside = r.start
 		}
-		cold += s.copyHot(s.private, s.shared, pageRange{start: r.start, end: inside})
+		cold += s.compare(pageRange{start: r.start, end: inside})
 		err = errors.Join(err, s.drop(inside, r.end))
+	}
+	for _, r := range s.changed {
+		copy(s.private[r.start:r.end], s.shared[r.start:r.end])
 	}
 	return s.committed, errors.Join(err, s.dropCold(ranges, cold), s.sweep(ranges))
 }
 
-// copyHot copies the changed pages of a hot range and returns how many of its pages are cold.
-func (s *cowStore) copyHot(dst, src []byte, r pageRange) (cold int) {
+// compare adds the pages of a hot range that differ from the checkpoint to changed, and returns how
+// many of the others are cold.
+func (s *cowStore) compare(r pageRange) (cold int) {
 	for at := r.start; at < r.end; at += s.page {
-		to, from := dst[at:at+s.page], src[at:at+s.page]
 		idle := &s.idle[at/s.page]
-		if !bytes.Equal(to, from) {
-			copy(to, from)
+		if !bytes.Equal(s.private[at:at+s.page], s.shared[at:at+s.page]) {
+			s.changed = appendPage(s.changed, at, s.page)
 			*idle = 0
 			continue
 		}
@@ -241,8 +283,17 @@ func (s *cowStore) sweep(hot []pageRange) error {
 	return err
 }
 
-// forget makes a range zero in both mappings.
-func (s *cowStore) forget(start, end uint64) error {
+// cutOff makes a range zero in both mappings.
+func (s *cowStore) cutOff(start, end uint64) error {
+	for at := int64(start); at < int64(end); {
+		from, to, err := s.nextData(at)
+		if err != nil {
+			return err
+		}
+		s.keepForViews(uint64(from), uint64(min(to, int64(end))))
+		at = to
+	}
+	s.touched.mark(start, end)
 	const punch = unix.FALLOC_FL_PUNCH_HOLE | unix.FALLOC_FL_KEEP_SIZE
 	if err := unix.Fallocate(int(s.file.Fd()), punch, int64(start), int64(end-start)); err != nil {
 		return fmt.Errorf("wasmsm: freeing %d bytes of a checkpoint: %w", end-start, err)
@@ -250,23 +301,33 @@ func (s *cowStore) forget(start, end uint64) error {
 	return s.drop(start, end)
 }
 
-func (s *cowStore) pages() ([][]byte, error) {
-	pages := make([][]byte, s.committed/pageBytes)
-	at := int64(0)
-	for at < int64(s.committed) {
+func (s *cowStore) pages(which pageSet) ([]Page, error) {
+	var pages []Page
+	add := func(at uint64) {
+		pages = append(pages, Page{Index: uint32(at / pageBytes), Data: copyPage(s.shared[at:][:pageBytes])})
+	}
+	if which == changedPages {
+		s.touched.each(s.committed, add)
+		return pages, nil
+	}
+	next := int64(0) // the first page that was not looked at
+	for at := int64(0); at < int64(s.committed); {
 		start, end, err := s.nextData(at)
 		if err != nil {
 			return nil, err
 		}
-		for i := start / pageBytes; i*pageBytes < min(end, int64(s.committed)); i++ {
-			if pages[i] == nil {
-				pages[i] = copyPage(s.shared[i*pageBytes:][:pageBytes])
+		next = max(next, start/pageBytes)
+		for ; next*pageBytes < min(end, int64(s.committed)); next++ {
+			if add(uint64(next * pageBytes)); pages[len(pages)-1].Data == nil {
+				pages = pages[:len(pages)-1]
 			}
 		}
 		at = end
 	}
 	return pages, nil
 }
+
+func (s *cowStore) forget() { clear(s.touched) }
 
 // nextData finds the next part of the file that is no hole. Reading holes through the mapping would
 // fill them.
@@ -286,6 +347,7 @@ func (s *cowStore) nextData(at int64) (start, end int64, err error) {
 }
 
 func (s *cowStore) close() error {
+	s.views.end(ErrClosed) // nobody reads the shared mapping any more
 	var err error
 	for _, mapping := range []*[]byte{&s.private, &s.shared} {
 		if *mapping != nil {

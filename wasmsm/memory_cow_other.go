@@ -4,6 +4,6 @@ package wasmsm
 
 import "errors"
 
-func newCowStore(uint64) (store, error) {
+func newCowStore(uint64, *gate) (store, error) {
 	return nil, errors.New("it needs Linux")
 }

@@ -58,3 +58,21 @@ type Image struct {
 	// Pages are the memory's, 64 KiB each; a nil page is all zero.
 	Pages [][]byte
 }
+
+// Changes are what became of a machine's state since an earlier time.
+type Changes struct {
+	// Header is that of the whole image now.
+	Header []byte
+	// Count is the number of the memory's pages now. Those beyond the earlier count are all zero, unless
+	// they are among Pages.
+	Count int
+	// Pages are those that were written, in order.
+	Pages []Page
+}
+
+// Page is one page of a memory.
+type Page struct {
+	Index uint32
+	// Data has 64 KiB; nil is all zero.
+	Data []byte
+}

@@ -10,14 +10,14 @@ import (
 
 // storesUnderTest are all stores, the copy-on-write one with each way to find written pages.
 func storesUnderTest(t *testing.T) map[string]func() store {
-	stores := map[string]func() store{"copy": func() store { return &copyStore{} }}
-	if _, err := newCowStore(pageBytes); err != nil {
+	stores := map[string]func() store{"copy": func() store { return newCopyStore(&gate{}) }}
+	if _, err := newCowStore(pageBytes, &gate{}); err != nil {
 		t.Logf("no copy-on-write here: %v", err)
 		return stores
 	}
 	for name, scanner := range scanners(t) {
 		stores["copy-on-write by "+name] = func() store {
-			s, err := newCowStore(storeLimit)
+			s, err := newCowStore(storeLimit, &gate{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -46,7 +46,7 @@ func scanners(t *testing.T) map[string]pageScanner {
 // are more than one call returns, and none that was read only.
 func TestScannersAgree(t *testing.T) {
 	for name, scanner := range scanners(t) {
-		s, err := newCowStore(storeLimit)
+		s, err := newCowStore(storeLimit, &gate{})
 		if err != nil {
 			t.Skip(err)
 		}
@@ -79,7 +79,7 @@ func TestScannersAgree(t *testing.T) {
 // TestSweepKeepsOneMapping shows that remapping parts of a memory does not leave it in pieces, of
 // which a process can have only so many, and that it forgets nothing.
 func TestSweepKeepsOneMapping(t *testing.T) {
-	s, err := newCowStore(storeLimit * 4)
+	s, err := newCowStore(storeLimit*4, &gate{})
 	if err != nil {
 		t.Skip(err)
 	}
@@ -89,7 +89,7 @@ func TestSweepKeepsOneMapping(t *testing.T) {
 	}
 	for i := range 3 * sweepScans {
 		memory[i%len(memory)/2]++
-		if err := s.commit(); err != nil {
+		if err := s.commit(func() {}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -5,5 +5,5 @@ package wasmsm
 import "testing"
 
 func storesUnderTest(*testing.T) map[string]func() store {
-	return map[string]func() store{"copy": func() store { return &copyStore{} }}
+	return map[string]func() store{"copy": func() store { return newCopyStore(&gate{}) }}
 }

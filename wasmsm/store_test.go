@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"flag"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 )
@@ -44,40 +45,139 @@ func TestStores(t *testing.T) {
 	}
 }
 
+// storeTest is one store beside its model.
+type storeTest struct {
+	*testing.T
+	random *rand.Rand
+	s      store
+	memory []byte
+	m      model
+	views  []*viewTest
+	// changes are all changes so far, put together.
+	changes []byte
+}
+
 func exerciseStore(t *testing.T, random *rand.Rand, s store) {
-	m := &model{}
-	memory := s.resize(0)
-	for step := range 250 {
-		switch what := random.IntN(20); {
-		case what == 0:
-			size := uint64(random.IntN(storeLimit/pageBytes+1)) * pageBytes
-			if size >= uint64(len(m.memory)) || random.IntN(4) == 0 {
-				m.resize(size)
-				memory = s.resize(size)
-			}
-		case what < 8:
-			for range 1 + random.IntN(6) {
-				scribble(random, memory, m.memory)
-			}
-		case what < 14:
-			if err := s.commit(); err != nil {
-				t.Fatal(err)
-			}
-			m.saved = bytes.Clone(m.memory)
-		default:
-			size, err := s.rollback()
-			if err != nil || size != uint64(len(m.saved)) {
-				t.Fatalf("step %d: rollback to %d bytes, %v, want %d", step, size, err, len(m.saved))
-			}
-			memory = s.resize(size)
-			m.rollback()
+	x := &storeTest{T: t, random: random, s: s, memory: s.resize(0)}
+	for range 3 {
+		v, err := s.view()
+		if err != nil {
+			t.Fatal(err)
 		}
-		if !bytes.Equal(memory, m.memory) {
+		x.views = append(x.views, &viewTest{T: t, random: random, v: v})
+	}
+	for step := range 300 {
+		x.step(step)
+		if !bytes.Equal(x.memory, x.m.memory) {
 			t.Fatalf("step %d: the memory differs", step)
 		}
-		if step%25 == 0 {
-			wantPages(t, step, s, m.saved)
+		for _, v := range x.views {
+			v.step(step, x.m.saved)
 		}
+		if step%25 == 0 {
+			wantPages(t, step, s, x.m.saved)
+		}
+		if random.IntN(30) == 0 {
+			x.wantChanges(step)
+		}
+	}
+	for _, v := range x.views {
+		v.stop()
+		if err := v.v.close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func (x *storeTest) step(step int) {
+	switch what := x.random.IntN(20); {
+	case what == 0:
+		size := uint64(x.random.IntN(storeLimit/pageBytes+1)) * pageBytes
+		if size >= uint64(len(x.m.memory)) || x.random.IntN(4) == 0 {
+			x.m.resize(size)
+			x.memory = x.s.resize(size)
+		}
+	case what < 8:
+		for range 1 + x.random.IntN(6) {
+			scribble(x.random, x.memory, x.m.memory)
+		}
+	case what < 14:
+		shown := 0
+		if err := x.s.commit(func() { shown++ }); err != nil || shown != 1 {
+			x.Fatalf("step %d: commit: %v, shown %d times", step, err, shown)
+		}
+		x.m.saved = bytes.Clone(x.m.memory)
+	default:
+		size, err := x.s.rollback()
+		if err != nil || size != uint64(len(x.m.saved)) {
+			x.Fatalf("step %d: rollback to %d bytes, %v, want %d", step, size, err, len(x.m.saved))
+		}
+		x.memory = x.s.resize(size)
+		x.m.rollback()
+	}
+}
+
+// wantChanges shows that the changes told so far make up the checkpoint.
+func (x *storeTest) wantChanges(step int) {
+	x.Helper()
+	pages, err := x.s.pages(changedPages)
+	if err != nil {
+		x.Fatal(err)
+	}
+	x.s.forget()
+	x.changes = resized(slices.Clip(x.changes), uint64(len(x.m.saved)))
+	for _, p := range pages {
+		to := x.changes[p.Index*pageBytes:][:pageBytes]
+		if clear(to); p.Data != nil {
+			copy(to, p.Data)
+		}
+	}
+	if !bytes.Equal(x.changes, x.m.saved) {
+		x.Fatalf("step %d: what was told of %d changed pages does not make up the checkpoint", step, len(pages))
+	}
+}
+
+// viewTest is one view beside its model. It runs for some steps and rests for some.
+type viewTest struct {
+	*testing.T
+	random *rand.Rand
+	v      viewBacking
+	memory []byte
+	model  []byte
+	left   int
+}
+
+func (v *viewTest) step(step int, saved []byte) {
+	v.Helper()
+	if v.left == 0 {
+		v.left = v.random.IntN(12)
+		taken := 0
+		size, err := v.v.begin(func() { taken++ })
+		if err != nil || size != uint64(len(saved)) || taken != 1 {
+			v.Fatalf("step %d: a view of %d bytes, taken %d times, %v, want %d", step, size, taken, err, len(saved))
+		}
+		v.memory, v.model = v.v.resize(size), bytes.Clone(saved)
+	}
+	if v.random.IntN(3) == 0 {
+		scribble(v.random, v.memory, v.model)
+	}
+	if v.random.IntN(20) == 0 && len(v.model) < storeLimit {
+		v.model = append(v.model, zeroPage[:]...)
+		v.memory = v.v.resize(uint64(len(v.model)))
+	}
+	if !bytes.Equal(v.memory, v.model) {
+		v.Fatalf("step %d: the view's memory differs", step)
+	}
+	if v.left--; v.left <= 0 {
+		v.left = 1
+		v.stop()
+	}
+}
+
+func (v *viewTest) stop() {
+	if v.left > 0 {
+		v.v.end()
+		v.left = 0
 	}
 }
 
@@ -99,20 +199,18 @@ func scribble(random *rand.Rand, memory, model []byte) {
 
 func wantPages(t *testing.T, step int, s store, saved []byte) {
 	t.Helper()
-	pages, err := s.pages()
-	if err != nil || len(pages)*pageBytes != len(saved) {
-		t.Fatalf("step %d: %d pages of %d bytes, %v", step, len(pages), len(saved), err)
+	pages, err := s.pages(allPages)
+	if err != nil {
+		t.Fatal(err)
 	}
-	for i, page := range pages {
-		want := saved[i*pageBytes:][:pageBytes]
-		switch {
-		case page == nil:
-			page = zeroPage[:]
-		case bytes.Equal(page, zeroPage[:]):
-			t.Fatalf("step %d: page %d is all zero and not nil", step, i)
+	rebuilt := make([]byte, len(saved))
+	for _, p := range pages {
+		if bytes.Equal(p.Data, zeroPage[:]) {
+			t.Fatalf("step %d: page %d is all zero", step, p.Index)
 		}
-		if !bytes.Equal(page, want) {
-			t.Fatalf("step %d: page %d differs from the checkpoint", step, i)
-		}
+		copy(rebuilt[p.Index*pageBytes:], p.Data)
+	}
+	if !bytes.Equal(rebuilt, saved) {
+		t.Fatalf("step %d: the pages differ from the checkpoint", step)
 	}
 }

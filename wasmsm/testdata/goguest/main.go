@@ -41,6 +41,8 @@ var (
 	started  = time.Now()
 	input    = make([]byte, 1<<16)
 	one      = []byte{0}
+	// marks are spread over many pages.
+	marks [300 * 4096]byte
 )
 
 func data(b []byte) unsafe.Pointer {
@@ -95,6 +97,16 @@ func groutApply(n uint32) int32 {
 	case "add":
 		counters[arg]++
 		return reply(strconv.FormatInt(counters[arg], 10))
+	case "mark":
+		n, _ := strconv.Atoi(arg)
+		counters["mark"] = int64(n)
+		for i := 0; i < len(marks); i += 4096 {
+			marks[i] = byte(n)
+		}
+		if n%5 == 0 {
+			return refuse(5, errors.New("not this one"))
+		}
+		return 0
 	case "grow":
 		mib, _ := strconv.Atoi(arg)
 		for range mib {
@@ -151,6 +163,25 @@ func groutQuery(n uint32) int32 {
 	case "put":
 		counters[arg] = 1_000_000
 		return reply("written")
+	case "marks":
+		// All marks, looked at again and again, are those of the counter.
+		times, _ := strconv.Atoi(arg)
+		for range times {
+			for i := 0; i < len(marks); i += 4096 {
+				if marks[i] != byte(counters["mark"]) {
+					return refuse(8, errors.New("mark "+strconv.Itoa(i/4096)+" is another"))
+				}
+			}
+		}
+		clear(marks[:])
+		return reply(strconv.FormatInt(counters["mark"], 10))
+	case "growing":
+		ballast = append(ballast, make([]byte, 6<<20))
+		return reply(strconv.Itoa(len(ballast)))
+	case "boom":
+		ballast = append(ballast, make([]byte, 6<<20))
+		clear(marks[:])
+		panic("as asked")
 	case "env":
 		os.Stdout.WriteString("to standard output\n")
 		os.Stderr.WriteString("to standard error\n")
