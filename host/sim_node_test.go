@@ -100,6 +100,7 @@ func (n *simNode) boot() {
 	}
 	if err != nil {
 		n.life, l.dead = nil, true
+		l.log.abandon()
 		w.trace.note("%s does not start: %v", n.name, err)
 		w.operator.unreadable(n, err)
 		return
