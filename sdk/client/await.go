@@ -16,6 +16,8 @@ import (
 const (
 	awaitPiece = 5 * time.Second
 	awaitGrace = time.Second
+	// changePiece is shorter, because the member asked for a change of the leader may be gone with it.
+	changePiece = time.Second
 )
 
 // Await waits until what the request says has come about, on the member of one host, "" for any: then every
@@ -29,6 +31,22 @@ const (
 // ErrLost and ErrForgotten for a position with a term, *Error for what asking again cannot help, and
 // ctx's error together with that of the last attempt.
 func (g *Group) Await(ctx context.Context, host string, request api.AwaitRequest) (api.MemberState, error) {
+	return g.await(ctx, awaiting{AwaitRequest: request, on: host})
+}
+
+// awaiting is a wait on the member of a host, "" for any.
+type awaiting struct {
+	api.AwaitRequest
+	on string
+	// piece is how long one request lets the member wait, awaitPiece when it is 0.
+	piece time.Duration
+	// elsewhere goes on with any member when the host does not answer. An answer that is older than the
+	// request's term does not count then.
+	elsewhere bool
+}
+
+func (g *Group) await(ctx context.Context, request awaiting) (api.MemberState, error) {
+	host := request.on
 	if g.broken != nil {
 		return api.MemberState{}, g.broken
 	}
@@ -41,6 +59,9 @@ func (g *Group) Await(ctx context.Context, host string, request api.AwaitRequest
 	for attempt := 1; ; attempt++ {
 		reply, err := g.awaitOnce(ctx, host, request)
 		switch {
+		case err == nil && request.elsewhere && reply.Member.Term < request.Term:
+			pause(ctx, g.client.config.backoff(attempt))
+			err = ErrNoAnswer
 		case err == nil && reply.Outcome == api.AwaitReached:
 			return reply.Member, nil
 		case err == nil && reply.Outcome == api.AwaitLost:
@@ -54,6 +75,9 @@ func (g *Group) Await(ctx context.Context, host string, request api.AwaitRequest
 		case !transient(err):
 			return state, err
 		default:
+			if request.elsewhere {
+				host = ""
+			}
 			pause(ctx, g.client.config.backoff(attempt))
 		}
 		if ctx.Err() != nil {
@@ -70,13 +94,16 @@ func termText(term uint64) string {
 }
 
 // awaitOnce makes one request. The member's wait is over before the request's.
-func (g *Group) awaitOnce(ctx context.Context, host string, request api.AwaitRequest) (api.AwaitReply, error) {
-	piece := awaitPiece
+func (g *Group) awaitOnce(ctx context.Context, host string, request awaiting) (api.AwaitReply, error) {
+	piece := request.piece
+	if piece == 0 {
+		piece = awaitPiece
+	}
 	if deadline, ok := ctx.Deadline(); ok {
 		piece = max(time.Millisecond, min(piece, time.Until(deadline)))
 	}
 	request.TimeoutMillis = max(1, piece.Milliseconds())
-	body, err := json.Marshal(request)
+	body, err := json.Marshal(request.AwaitRequest)
 	if err != nil {
 		return api.AwaitReply{}, fmt.Errorf("client: encoding a wait: %w", err)
 	}
@@ -112,9 +139,11 @@ func (g *Group) AwaitLeader(ctx context.Context) (api.MemberState, error) {
 	return g.Await(ctx, "", api.AwaitRequest{Until: api.UntilLeader})
 }
 
-// AwaitLeaderChange waits until the leader or its term is another than in a state that a host's member gave.
+// AwaitLeaderChange waits until the leader or its term is another than in a state that a host's member gave. That
+// member is asked, and another when it does not answer: it may be the leader's that is gone.
 func (g *Group) AwaitLeaderChange(ctx context.Context, from api.MemberState) (api.MemberState, error) {
-	return g.Await(ctx, from.Host, api.AwaitRequest{Until: api.UntilLeaderChange, Host: from.Leader, Term: from.Term})
+	return g.await(ctx, awaiting{AwaitRequest: api.AwaitRequest{Until: api.UntilLeaderChange, Host: from.Leader, Term: from.Term},
+		on: from.Host, piece: changePiece, elsewhere: true})
 }
 
 // AwaitLeaderIs waits until a member knows the leader to be on a host.

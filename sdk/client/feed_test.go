@@ -175,3 +175,24 @@ func TestAwaitEnds(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A wait for another leader that the leader's own host took, and does not answer any more, goes on with the
+// others; what is older than the leader that is to go is not taken for its successor.
+func TestAwaitLeaderChangeElsewhere(t *testing.T) {
+	url := runServer(t)
+	g := dialTest(t, url).Group("g")
+	terms := []uint64{3, 4, 5}
+	awaits(t, plain(t, url), func(subject string, _ api.AwaitRequest) *natsgo.Msg {
+		if subject != api.Await("g", "") || len(terms) == 0 {
+			t.Errorf("asked at %s, %d answers are left", subject, len(terms))
+			return nil
+		}
+		data, _ := json.Marshal(api.AwaitReply{Outcome: api.AwaitReached, Member: api.MemberState{Host: "b", Leader: "c", Term: terms[0]}})
+		terms = terms[1:]
+		return &natsgo.Msg{Data: data}
+	})
+	state, err := g.AwaitLeaderChange(limited(t), api.MemberState{Host: "a", Leader: "a", Term: 5})
+	if err != nil || state.Leader != "c" || state.Term != 5 || len(terms) > 0 {
+		t.Errorf("%+v, %v", state, err)
+	}
+}

@@ -153,6 +153,9 @@ func (w *waiting) wait(ctx context.Context, g *client.Group) (api.MemberState, e
 	if err != nil {
 		return now, err
 	}
+	if w.host != "" {
+		return g.Await(ctx, w.host, api.AwaitRequest{Until: api.UntilLeaderChange, Host: now.Leader, Term: now.Term})
+	}
 	return g.AwaitLeaderChange(ctx, now)
 }
 
