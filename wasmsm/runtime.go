@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"runtime/debug"
 	"sync"
 
@@ -142,10 +144,26 @@ func (r *Runtime) compile(module []byte) (prepared *prepare.Prepared, code wazer
 		}
 	}()
 	code, err = r.engine.CompileModule(context.Background(), prepared.Module)
-	if err != nil {
+	if cacheFailed(err) {
+		// The module is compiled, and only the cache did not take it. The engine keeps it in memory, where
+		// it is found now.
+		code, err = r.engine.CompileModule(context.Background(), prepared.Module)
+	}
+	switch {
+	case cacheFailed(err):
+		return nil, nil, fmt.Errorf("wasmsm: keeping the compiled code: %w", err)
+	case err != nil:
 		return nil, nil, badCode("it does not validate: " + err.Error())
 	}
 	return prepared, code, nil
+}
+
+// cacheFailed tells a disk that takes nothing, or is broken, from a module that the engine refuses: only the
+// latter is so on every host.
+func cacheFailed(err error) bool {
+	_, path := errors.AsType[*fs.PathError](err)
+	_, link := errors.AsType[*os.LinkError](err)
+	return path || link
 }
 
 func badCode(cause string) *BadModuleError {

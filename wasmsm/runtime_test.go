@@ -2,6 +2,7 @@ package wasmsm
 
 import (
 	"errors"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -67,6 +68,29 @@ func TestBadModules(t *testing.T) {
 	}
 	if len(r.modules) != 0 {
 		t.Errorf("%d refused modules are remembered", len(r.modules))
+	}
+}
+
+// TestCacheFails shows that a cache that takes nothing any more, as on a full disk, says nothing about a module.
+func TestCacheFails(t *testing.T) {
+	dir := t.TempDir()
+	r := newTestRuntime(t, Config{CacheDir: dir})
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		c, err := r.Compile(probeModule)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := c.New(MachineConfig{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantApplied(t, apply(t, m, 1, operation(opOutput, 4096, 4)), "data")
+		if err := errors.Join(m.Close(), c.Close()); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
