@@ -98,7 +98,7 @@ func TestANewHost(t *testing.T) {
 	w.mu.Unlock()
 	result := d.knock()
 	reply, err := w.homes["a"].hosts(api.HostsAdmit, "d")
-	if err != nil || len(reply.Hosts) != 4 {
+	if err != nil || len(reply.Hosts) != 4 || len(reply.Waiting) != 0 {
 		t.Fatalf("%+v, %v", reply, err)
 	}
 	w.enters(result)

@@ -196,6 +196,9 @@ func (h *Host) hostsReply(hosts *catalogView) api.HostsReply {
 	}
 	for _, v := range h.boot.waiting() {
 		known, ok := hosts.host(v.host.Name)
+		if ok && known.ID == v.host.ID {
+			continue // it is admitted, and has not heard of it yet
+		}
 		reply.Waiting = append(reply.Waiting, api.WaitingHost{
 			Host: v.host.Name, HostID: v.host.ID, Known: ok, Alive: ok && h.boot.alive(known, v),
 		})

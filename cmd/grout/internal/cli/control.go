@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	natsgo "github.com/nats-io/nats.go"
@@ -43,6 +45,25 @@ func (c *call) findGroup(ctx context.Context, l *link, group string) error {
 	return nil
 }
 
+// seeLists tells where to find the names that exist.
+const seeLists = ": 'grout ls' lists the groups, 'grout status' the hosts"
+
+// unserved says why no member of a group answers on a host: it has none there, or its host is down.
+func (l *link) unserved(f *failure, group, host string) *failure {
+	ctx, cancel := context.WithTimeout(context.Background(), probePatience)
+	defer cancel()
+	var info api.GroupInfo
+	err := l.ask(ctx, api.VerbInfo, "", api.GroupRequest{Group: group}, &info)
+	on := func(m api.MemberInfo) bool { return m.Host == host }
+	switch {
+	case err == nil && !slices.ContainsFunc(info.Members, on):
+		f.exit, f.text = NotFound, fmt.Sprintf("group %s has no member on host %s: 'grout info %s' lists its members", group, host, group)
+	default:
+		f.text = fmt.Sprintf("no member of group %s answers on host %s: 'grout status' shows whether the host does", group, host)
+	}
+	return f
+}
+
 // noHosts reports whether NATS knows of no host, however often it was asked.
 func noHosts(err error) bool { return errors.Is(err, client.ErrNoHosts) }
 
@@ -60,8 +81,8 @@ func (l *link) explain(err error, group string) *failure {
 		f.text = fmt.Sprintf("no Grout host answers at %s: start one with 'grout dev' or 'grout serve', or name another server with --server", l.at)
 	case f.exit == Unavailable && f.code == "":
 		f.text = fmt.Sprintf("%s: %s; try again, or look at 'grout status'", l.at, f.text)
-	case f.exit == NotFound && f.code == api.CodeNotFound:
-		f.text += ": 'grout ls' lists the groups, 'grout status' the hosts"
+	case f.exit == NotFound && f.code == api.CodeNotFound && !strings.HasSuffix(f.text, seeLists):
+		f.text += seeLists
 	case f.exit == Unknown:
 		f.text = fmt.Sprintf("the outcome is unknown: the command may or may not have been applied (%s); look at the state with 'grout query %s', "+
 			"and repeat it safely only under its own --id or --session", f.text, group)

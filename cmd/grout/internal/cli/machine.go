@@ -200,7 +200,7 @@ func queryVerb(c *call) error {
 			f.exit, f.text = Unavailable, plain(err) // a query changes nothing, so nothing is in doubt
 		}
 		if options.Host != "" && noHosts(err) {
-			f.text = "host " + options.Host + " does not serve group " + group + ": 'grout info " + group + "' lists its members"
+			return l.unserved(f, group, options.Host)
 		}
 		return f
 	}

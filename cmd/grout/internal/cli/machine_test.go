@@ -101,7 +101,9 @@ func TestQueryConsistency(t *testing.T) {
 	}
 	grout(t, url, "query", "machine", "--consistency", "at-least=soon").want(t, Usage, "at-least=soon", "index")
 	grout(t, url, "query", "machine", "--consistency", "eventual").want(t, Usage, "eventual", "stale")
-	grout(t, url, "query", "machine", "--host", "n9", "--timeout", "300ms").want(t, Unavailable, "n9", "grout info machine")
+	grout(t, url, "query", "machine", "--host", "n9", "--timeout", "300ms").want(t, NotFound, "n9", "grout info machine")
+	grout(t, url, "wait", "machine", "--online", "n9", "--timeout", "300ms").want(t, NotFound, "n9", "grout info machine")
+	grout(t, url, "members", "nothing").want(t, NotFound, `there is no group "nothing"`+seeLists+"\n")
 	grout(t, url, "query", "machine", "--consistency", "at-least=999999999", "--timeout", "300ms").want(t, Unavailable, "300ms")
 }
 

@@ -3,8 +3,10 @@ package cli
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
+	"github.com/groutlabs/grout/host"
 	"github.com/groutlabs/grout/sdk/api"
 )
 
@@ -209,4 +211,18 @@ func memberOn(t *testing.T, url, host string) string {
 	}
 	t.Fatalf("host %s has no member: %+v", host, reply)
 	return ""
+}
+
+// TestAfterRepair shows that the folder of a host is only to be deleted where the catalog's members are given up: else
+// other groups need what is in it.
+func TestAfterRepair(t *testing.T) {
+	group, catalog := host.QuorumRepair{Group: "g", ID: 7}, host.QuorumRepair{Group: "catalog"}
+	never, then := afterRepair([]host.QuorumRepair{group, catalog})
+	if !strings.Contains(never, "NEVER be started") || !strings.Contains(then, "delete the folders") {
+		t.Errorf("with the catalog: %s %s", never, then)
+	}
+	never, then = afterRepair([]host.QuorumRepair{group})
+	if !strings.Contains(never, "keep their folders") || strings.Contains(then, "delete") || !strings.Contains(then, "members add GROUP HOST") {
+		t.Errorf("without it: %s %s", never, then)
+	}
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -109,12 +110,23 @@ func (c *call) printRepair(plan []host.QuorumRepair, carried bool) error {
 	if err := c.console.table(rows); err != nil {
 		return err
 	}
-	if err := c.console.printf("\nCommands acknowledged after these positions, if there were any, are LOST FOR GOOD.\n" +
-		"The members given up must NEVER be started again with their old folders.\n"); err != nil {
+	never, then := afterRepair(plan)
+	if err := c.console.printf("\nCommands acknowledged after these positions, if there were any, are LOST FOR GOOD.\n%s\n", never); err != nil {
 		return err
 	}
 	if !carried {
 		return c.console.printf("Nothing was changed. To do it: --%s\n", flagAccept)
 	}
-	return c.console.printf("Repaired. Start this host, delete the folders of the hosts given up, start those, and admit each: grout hosts admit NAME\n")
+	return c.console.printf("Repaired. %s\n", then)
+}
+
+// afterRepair says what to do about the members given up. The hosts as such are given up with their members of the
+// catalog. Where that keeps its majority, their folders hold members of other groups, which may need them.
+func afterRepair(plan []host.QuorumRepair) (never, then string) {
+	if slices.ContainsFunc(plan, func(g host.QuorumRepair) bool { return g.ID == 0 }) {
+		return "The members given up must NEVER be started again with their old folders.",
+			"Start this host, delete the folders of the hosts given up, start those, and admit each: grout hosts admit NAME"
+	}
+	return "The hosts given up that are not lost keep their folders, which hold members of other groups: those given up stop when this host is back.",
+		"Start this host, and give each of the groups new members: grout members remove GROUP HOST, then grout members add GROUP HOST"
 }

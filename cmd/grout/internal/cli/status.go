@@ -20,12 +20,12 @@ const memberPatience = time.Second
 type statusJSON struct {
 	Server string           `json:"server"`
 	Hosts  []api.HostStatus `json:"hosts"`
-	// Silent are hosts that hold members of groups and do not answer.
+	// Silent are hosts that others know of, or that hold members of groups, and that do not answer.
 	Silent []string `json:"silent"`
 }
 
 // statuses asks all hosts. Nobody knows how many there are, so one that is slow may be missed: those
-// that the named groups' members are on are asked again, alone.
+// that the named groups' members are on, or that others know of, are asked again, alone.
 func (l *link) statuses(ctx context.Context, groups []api.GroupInfo) (hosts []api.HostStatus, silent []string, err error) {
 	hosts, err = l.client.Admin().Status(ctx)
 	if err != nil && len(hosts) == 0 {
@@ -35,6 +35,11 @@ func (l *link) statuses(ctx context.Context, groups []api.GroupInfo) (hosts []ap
 	for _, g := range groups {
 		for _, m := range g.Members {
 			missing[m.Host] = true
+		}
+	}
+	for _, h := range hosts {
+		for _, name := range h.Hosts {
+			missing[name] = true // the groups are unknown when most hosts are silent, as when it matters most
 		}
 	}
 	for _, h := range hosts {

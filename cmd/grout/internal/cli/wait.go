@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -73,14 +74,18 @@ func waitVerb(c *call) error {
 	defer l.close()
 	ctx, cancel := c.bounded()
 	defer cancel()
-	if err := c.findGroup(ctx, l, group); err != nil {
+	if err := c.findGroup(ctx, l, group); err != nil && !noHosts(err) { // hosts may be what it waits for
 		return err
 	}
 	state, err := w.wait(ctx, l.client.Group(group))
 	if err != nil {
 		f := l.explain(err, group)
-		if w.host != "" && noHosts(err) {
-			f.text = "host " + w.host + " does not serve group " + group + ": 'grout info " + group + "' lists its members"
+		switch {
+		case w.host != "" && noHosts(err):
+			return l.unserved(f, group, w.host)
+		case errors.Is(err, client.ErrNoAnswer) && f.exit == Unavailable:
+			f.text = fmt.Sprintf("%s: no member of group %s said within %s (--timeout) that %q has come about: try again, or look at 'grout status'",
+				l.at, group, c.timeout, w.request.Until)
 		}
 		return f
 	}
