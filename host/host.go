@@ -52,10 +52,12 @@ type MachineConfig struct {
 	Init []byte
 }
 
-// Endpoints opens and closes what clients reach a group by.
+// Endpoints opens and closes what clients reach a group by. Withdraw leaves the administration that any host
+// answers to the others: from then on this one answers what is for it alone, and for its status.
 type Endpoints interface {
 	AddGroup(name string) error
 	RemoveGroup(name string) error
+	Withdraw() error
 }
 
 // Config is what a host is made of. Every field is required, but Logger.

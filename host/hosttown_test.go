@@ -117,7 +117,7 @@ func TestANewHost(t *testing.T) {
 	if _, err := w.homes["b"].hosts(api.HostsRemove, "d"); err != nil {
 		t.Fatal(err)
 	}
-	w.until("the host hears of it", func() bool { return d.host.expulsion.Load() != nil && len(d.opened()) == 0 })
+	w.until("the host hears of it", func() bool { return d.host.expulsion.Load() != nil && len(d.opened()) == 0 && d.withdrawn.Load() })
 	if _, err := d.hosts("", ""); codeOf(err) != api.CodeInternal || !strings.Contains(err.Error(), "not part of cluster") {
 		t.Errorf("the removed host says %v", err)
 	}

@@ -161,4 +161,11 @@ func (h *Host) expelled() {
 	for _, held := range h.groups {
 		h.disable(held, problem)
 	}
+	h.done.Add(1)
+	go func() {
+		defer h.done.Done()
+		if err := h.cfg.Endpoints.Withdraw(); err != nil {
+			h.cfg.Logger.Warn("leaving the administration to the other hosts", "error", err)
+		}
+	}()
 }

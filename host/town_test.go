@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -54,6 +55,7 @@ type home struct {
 	open      map[string]int
 	published []Emitted
 	refuse    error
+	withdrawn atomic.Bool
 }
 
 func newTown(t *testing.T, names ...string) *town {
@@ -332,6 +334,11 @@ func (h *home) RemoveGroup(name string) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.open, name)
+	return nil
+}
+
+func (h *home) Withdraw() error {
+	h.withdrawn.Store(true)
 	return nil
 }
 

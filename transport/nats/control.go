@@ -29,8 +29,8 @@ type controlRequest struct {
 	data    []byte
 }
 
-// serveControl registers the service grout-ctl.
-func (s *server) serveControl() (micro.Service, error) {
+// serveControl registers the service grout-ctl, with what any host may answer if shared.
+func (s *server) serveControl(shared bool) (micro.Service, error) {
 	me := s.transport.config.Host
 	var endpoints []endpoint
 	for name, run := range map[string]verb{
@@ -47,10 +47,11 @@ func (s *server) serveControl() (micro.Service, error) {
 		api.VerbHosts:    s.changeHosts,
 	} {
 		handle := s.controlHandler(run)
-		endpoints = append(endpoints,
-			// Every host answers for its status; anything else is for one of them.
-			endpoint{name, api.Control(name, ""), name != api.VerbStatus, handle},
-			endpoint{name + "-" + me, api.Control(name, me), false, handle})
+		endpoints = append(endpoints, endpoint{name + "-" + me, api.Control(name, me), false, handle})
+		// Every host answers for its status; anything else is for one of them.
+		if shared || name == api.VerbStatus {
+			endpoints = append(endpoints, endpoint{name, api.Control(name, ""), name != api.VerbStatus, handle})
+		}
 	}
 	return s.addService(micro.Config{
 		Name: controlService, Version: s.transport.config.Version, Description: "administration of Grout",

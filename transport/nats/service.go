@@ -50,11 +50,11 @@ type server struct {
 	// turns bounds the administrative requests under way.
 	turns chan struct{}
 
-	control micro.Service
 	blobSub *natsgo.Subscription
 
-	mu     sync.Mutex
-	groups map[string]micro.Service
+	mu      sync.Mutex
+	control micro.Service
+	groups  map[string]micro.Service
 }
 
 // Serve starts the service grout-ctl and the blobs for other hosts. Groups are served after AddGroup.
@@ -91,7 +91,7 @@ func (s *server) start() error {
 	if s.blobSub, err = s.serveBlobs(); err != nil {
 		return err
 	}
-	if s.control, err = s.serveControl(); err != nil {
+	if s.control, err = s.serveControl(true); err != nil {
 		return err
 	}
 	for _, conn := range []*natsgo.Conn{s.transport.clients, s.transport.lanes[bulkLane].conn} {
@@ -111,8 +111,8 @@ func (s *server) stop() error {
 		errs = append(errs, stopService(service))
 		delete(s.groups, name)
 	}
-	s.mu.Unlock()
 	errs = append(errs, stopService(s.control))
+	s.mu.Unlock()
 	if s.blobSub != nil {
 		if err := s.blobSub.Unsubscribe(); err != nil && !errors.Is(err, natsgo.ErrConnectionClosed) {
 			errs = append(errs, fmt.Errorf("nats: ending the blobs: %w", err))
@@ -188,6 +188,26 @@ func (t *Transport) RemoveGroup(name string) error {
 	delete(s.groups, name)
 	s.mu.Unlock()
 	return stopService(service)
+}
+
+// Withdraw leaves the administrative requests that any host may answer to the others: a host that is not part of
+// its cluster any more could only refuse them.
+//
+// # Errors
+//
+// ErrNotServing, ErrClosed, or what NATS said.
+func (t *Transport) Withdraw() error {
+	s, err := t.serving()
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := stopService(s.control); err != nil {
+		return err
+	}
+	s.control, err = s.serveControl(false)
+	return err
 }
 
 // endpoint describes one subscription of a service.

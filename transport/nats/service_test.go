@@ -263,6 +263,21 @@ func TestEndpointsOfTwoHosts(t *testing.T) {
 	}
 }
 
+// A host that withdraws leaves what any host may answer to the others, and still answers for itself.
+func TestWithdraw(t *testing.T) {
+	tr, conn := serving(t, &fakeHost{})
+	for range 2 {
+		if err := errors.Join(tr.Withdraw(), tr.clients.FlushTimeout(patience)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := conn.Request("grout.v1.ctl.ls", nil, patience); !errors.Is(err, natsgo.ErrNoResponders) {
+		t.Errorf("the list: %v", err)
+	}
+	request(t, conn, "grout.v1.ctl.status", nil, "")
+	request(t, conn, "grout.v1.ctl.status.a", nil, "")
+}
+
 // The services are visible to the stock tools: PING, INFO and STATS, with what became of the requests.
 func TestMicroServices(t *testing.T) {
 	replies := make(chan host.Reply, 3)
