@@ -78,6 +78,9 @@ type Outcome struct {
 	Message string `codec:"m"`
 	// Events are to be published after commit. Only an Applied command has any.
 	Events []Event `codec:"-"`
+	// Fuel is the work that the call took, about one for each simple instruction; 0 from a machine that
+	// is a part of the host.
+	Fuel uint64 `codec:"f"`
 }
 
 // Event is a message that a machine emitted.

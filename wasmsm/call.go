@@ -38,12 +38,14 @@ type call struct {
 	logLeft        int
 	stdout, stderr lines
 	lastWords      lastWords
+	// trappedIn is the function that the engine's trap names, if any.
+	trappedIn string
 }
 
 func (c *call) begin(kind callKind, entry EntryContext, input []byte, logBytes int) {
 	c.kind, c.entry, c.input, c.logLeft = kind, entry, input, logBytes
 	c.message = c.message[:0]
-	c.eventBytes, c.slept, c.random = 0, 0, nil
+	c.eventBytes, c.slept, c.random, c.trappedIn = 0, 0, nil, ""
 	c.stdout.reset()
 	c.stderr.reset()
 	c.lastWords.reset()

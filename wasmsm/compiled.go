@@ -59,9 +59,7 @@ func (c *CompiledModule) open(config MachineConfig) (*Machine, error) {
 	if err := limits.validate(); err != nil {
 		return nil, err
 	}
-	info := &c.shared.prepared.Info
-	low, high := int64(info.MemoryMin)*pageBytes, int64(info.MemoryMax)*pageBytes
-	if low > limits.MemoryBytes {
+	if low := int64(c.shared.prepared.Info.MemoryMin) * pageBytes; low > limits.MemoryBytes {
 		return nil, fmt.Errorf("%w: the module's memory begins with %d bytes, MemoryBytes is %d", ErrLimits, low, limits.MemoryBytes)
 	}
 	if _, _, err := c.runtime.acquire(c.digest); err != nil {
@@ -69,10 +67,9 @@ func (c *CompiledModule) open(config MachineConfig) (*Machine, error) {
 	}
 	m := &Machine{module: c, limits: limits, seed: config.Seed, log: config.Log}
 	m.ctx.machine = m
-	limit := uint64(min(high, limits.MemoryBytes))
 	var err error
-	if m.store, err = newStore(c.runtime.config.Memory, limit, &m.views); err == nil {
-		err = m.instantiate(m.store, limit)
+	if m.store, err = newStore(c.runtime.config.Memory, c.memoryLimit(Limits{MemoryBytes: maxMemoryBytes}), &m.views); err == nil {
+		err = m.instantiate(m.store, c.memoryLimit(limits))
 	}
 	if err != nil {
 		return nil, errors.Join(err, m.Close())
@@ -80,10 +77,17 @@ func (c *CompiledModule) open(config MachineConfig) (*Machine, error) {
 	return m, nil
 }
 
+// memoryLimit is how large the memory may become, in bytes.
+func (c *CompiledModule) memoryLimit(limits Limits) uint64 {
+	return uint64(min(int64(c.shared.prepared.Info.MemoryMax)*pageBytes, limits.MemoryBytes))
+}
+
 // instantiate makes the engine's instance over a memory of ours.
 func (m *Machine) instantiate(memory backing, limit uint64) (err error) {
 	runtime := m.module.runtime
-	m.linear = &linear{backing: memory, limit: limit}
+	// A limit that was lowered since the start may be below what every instance begins with.
+	least := uint64(m.module.shared.prepared.Info.MemoryMin) * pageBytes
+	m.linear = &linear{backing: memory, limit: max(limit, least)}
 	ctx := experimental.WithMemoryAllocator(context.Background(), m.linear)
 	config := wazero.NewModuleConfig().WithName("").WithStartFunctions()
 	m.instance, err = runtime.engine.InstantiateModule(ctx, m.module.shared.code, config)
@@ -98,6 +102,11 @@ func (m *Machine) instantiate(memory backing, limit uint64) (err error) {
 		}
 		m.globals = append(m.globals, mutableGlobal{MutableGlobal: global, narrow: g.Type == 'i' || g.Type == 'f'})
 	}
+	fuel, ok := m.instance.ExportedGlobal(prepare.FuelGlobal).(api.MutableGlobal)
+	if !ok {
+		return fmt.Errorf("wasmsm: the prepared module does not export %s", prepare.FuelGlobal)
+	}
+	m.fuel = fuel
 	m.committed = make([]uint64, len(m.globals))
 	m.lookUp()
 	return nil

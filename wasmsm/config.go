@@ -1,6 +1,7 @@
 package wasmsm
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/groutlabs/grout/wasmsm/prepare"
@@ -28,6 +29,10 @@ type Limits struct {
 	Events int
 	// EventBytes bounds the events' suffixes and payloads together; more is a trap. Default 512 KiB.
 	EventBytes int
+	// Fuel bounds the work of one command, QueryFuel that of a query; more is a trap. One fuel is about one
+	// simple instruction, see docs/PREPARER.md. A start, an export and a migration may use four
+	// times a command's. Default 5,000,000,000 each: two or three seconds.
+	Fuel, QueryFuel int64
 	// LogBytes bounds the log of one command or query; more is dropped. Default 64 KiB.
 	LogBytes int
 }
@@ -35,31 +40,31 @@ type Limits struct {
 // defaultLimits are the defaults of every limit.
 var defaultLimits = Limits{
 	MemoryBytes: 256 << 20, ModuleBytes: 64 << 20, InputBytes: 512 << 10, OutputBytes: 512 << 10,
-	Events: 1024, EventBytes: 512 << 10, LogBytes: 64 << 10,
+	Events: 1024, EventBytes: 512 << 10, LogBytes: 64 << 10, Fuel: 5_000_000_000, QueryFuel: 5_000_000_000,
 }
 
 // or returns the limits with every zero field taken from fallback.
 func (l Limits) or(fallback Limits) Limits {
-	pick := func(v *int, f int) {
-		if *v == 0 {
-			*v = f
-		}
+	return Limits{
+		MemoryBytes: cmp.Or(l.MemoryBytes, fallback.MemoryBytes), ModuleBytes: cmp.Or(l.ModuleBytes, fallback.ModuleBytes),
+		InputBytes: cmp.Or(l.InputBytes, fallback.InputBytes), OutputBytes: cmp.Or(l.OutputBytes, fallback.OutputBytes),
+		Events: cmp.Or(l.Events, fallback.Events), EventBytes: cmp.Or(l.EventBytes, fallback.EventBytes),
+		LogBytes: cmp.Or(l.LogBytes, fallback.LogBytes),
+		Fuel:     cmp.Or(l.Fuel, fallback.Fuel), QueryFuel: cmp.Or(l.QueryFuel, fallback.QueryFuel),
 	}
-	if l.MemoryBytes == 0 {
-		l.MemoryBytes = fallback.MemoryBytes
-	}
-	pick(&l.ModuleBytes, fallback.ModuleBytes)
-	pick(&l.InputBytes, fallback.InputBytes)
-	pick(&l.OutputBytes, fallback.OutputBytes)
-	pick(&l.Events, fallback.Events)
-	pick(&l.EventBytes, fallback.EventBytes)
-	pick(&l.LogBytes, fallback.LogBytes)
-	return l
 }
+
+// maxFuel keeps all arithmetic on fuel far from the ends of its 63 bits.
+const maxFuel = 1 << 50
 
 func (l Limits) validate() error {
 	if l.MemoryBytes < 0 || l.MemoryBytes > maxMemoryBytes {
 		return fmt.Errorf("%w: MemoryBytes is %d, use 1 to %d", ErrLimits, l.MemoryBytes, int64(maxMemoryBytes))
+	}
+	for name, v := range map[string]int64{"Fuel": l.Fuel, "QueryFuel": l.QueryFuel} {
+		if v < 0 || v > maxFuel {
+			return fmt.Errorf("%w: %s is %d, use 1 to %d", ErrLimits, name, v, int64(maxFuel))
+		}
 	}
 	for name, v := range map[string]int{
 		"ModuleBytes": l.ModuleBytes, "InputBytes": l.InputBytes, "OutputBytes": l.OutputBytes,

@@ -50,7 +50,9 @@ func (r *Runtime) addHostModules(ctx context.Context) error {
 func export(builder wazero.HostModuleBuilder, name string, signature prepare.Signature, f hostFunction) {
 	params, results, _ := strings.Cut(string(signature), ":")
 	call := api.GoFunc(func(ctx context.Context, stack []uint64) {
-		f(ctx.(*callContext).machine, stack)
+		m := ctx.(*callContext).machine
+		m.spend(hostCallPrice)
+		f(m, stack)
 	})
 	builder.NewFunctionBuilder().WithGoFunction(call, valueTypes(params), valueTypes(results)).Export(name)
 }
@@ -68,13 +70,14 @@ func valueTypes(letters string) []api.ValueType {
 }
 
 // slice returns a range of the guest's memory, valid until the guest runs again. A range outside
-// the memory traps. Pointer and length are taken as 32 bits and added in 64.
+// the memory traps. Pointer and length are taken as 32 bits and added in 64. The bytes are charged.
 func (m *Machine) slice(function string, ptr, size uint64) []byte {
 	b, ok := m.memory.Read(uint32(ptr), uint32(size))
 	if !ok {
 		trapf("%s: the range of %d bytes at %#x is outside the memory of %d bytes",
 			function, uint32(size), uint32(ptr), m.memory.Size())
 	}
+	m.spend(bytePrice * uint64(len(b)))
 	return b
 }
 

@@ -110,7 +110,8 @@ func (m *Machine) header(pages uint32) *imageHeader {
 	}
 }
 
-// Restore replaces the whole state by an image of the same module. The image is not kept. Views show the
+// Restore replaces the whole state by an image of the same module. The image is not kept. It may have
+// more memory than MemoryBytes, which was lowered then: the guest cannot grow it further. Views show the
 // new state with an entry of zeros, until the next Show or command.
 //
 // # Errors
@@ -146,7 +147,7 @@ func (m *Machine) checkImage(image Image) (*imageHeader, error) {
 		return nil, err
 	}
 	want := m.header(uint32(len(image.Pages)))
-	size := uint64(len(image.Pages)) * pageBytes
+	size, most := uint64(len(image.Pages))*pageBytes, m.module.memoryLimit(Limits{MemoryBytes: maxMemoryBytes})
 	switch {
 	case h.digest != want.digest:
 		return nil, fmt.Errorf("%w: it is of module %x, this is module %x", ErrBadImage, h.digest, want.digest)
@@ -156,8 +157,8 @@ func (m *Machine) checkImage(image Image) (*imageHeader, error) {
 		return nil, fmt.Errorf("%w: it has %d pages, its header says %d", ErrBadImage, want.pages, h.pages)
 	case len(h.globals) != len(m.globals):
 		return nil, fmt.Errorf("%w: it has %d globals, the module has %d", ErrBadImage, len(h.globals), len(m.globals))
-	case size > m.linear.limit:
-		return nil, fmt.Errorf("%w: its memory has %d bytes, the limit is %d", ErrBadImage, size, m.linear.limit)
+	case size > most:
+		return nil, fmt.Errorf("%w: its memory has %d bytes, the module's may have %d", ErrBadImage, size, most)
 	}
 	for i, page := range image.Pages {
 		if page != nil && len(page) != pageBytes {

@@ -95,7 +95,7 @@ func TestRestoreRefusesForeignImages(t *testing.T) {
 		"globals":  change(func(h *imageHeader, _ *Image) { h.globals = h.globals[1:] }),
 		"count":    change(func(h *imageHeader, _ *Image) { h.pages++ }),
 		"page":     change(func(_ *imageHeader, i *Image) { i.Pages[0] = i.Pages[0][1:] }),
-		"too big":  change(func(h *imageHeader, i *Image) { h.pages, i.Pages = 5, make([][]byte, 5) }),
+		"too big":  change(func(h *imageHeader, i *Image) { h.pages, i.Pages = 65536, make([][]byte, 65536) }),
 		"no bytes": {},
 	} {
 		wantError(t, m.Restore(image), ErrBadImage)

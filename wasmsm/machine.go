@@ -21,6 +21,8 @@ type Machine struct {
 	globals  []mutableGlobal
 	// store has the memory and its checkpoint. It is nil in a view.
 	store store
+	// fuel is the counter of the prepared module; it is no part of the state.
+	fuel api.MutableGlobal
 	// committed are the globals' values at the checkpoint.
 	committed []uint64
 	// shown is the entry whose state the checkpoint is. Like committed it changes while views cannot begin.
@@ -135,9 +137,11 @@ func (m *Machine) run(f api.Function, kind callKind, entry EntryContext, input [
 	}
 	m.call.begin(kind, entry, input, m.limits.LogBytes)
 	m.stack[0] = uint64(len(input))
+	m.fuel.Set(uint64(m.limits.budget(kind)))
 	err := f.CallWithStack(&m.ctx, m.stack[:])
 	m.flushOutput()
 	outcome, err := m.outcome(err)
+	outcome = m.metered(outcome, kind)
 	m.call.end()
 	if err != nil {
 		m.broken = err

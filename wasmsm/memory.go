@@ -119,6 +119,7 @@ func (t touched) each(size uint64, do func(at uint64)) {
 // slice of the wanted length. The prepared module has no maximum that could be in the way.
 type linear struct {
 	backing
+	// limit is how far the guest may grow; the store has room for as much as the module may have.
 	limit uint64
 	size  uint64
 	// wanted overrides the size that the engine asks for, while forced.
@@ -131,10 +132,10 @@ func (l *linear) Allocate(_, _ uint64) experimental.LinearMemory { return l }
 
 // Reallocate implements experimental.LinearMemory.
 func (l *linear) Reallocate(size uint64) []byte {
-	if l.forced {
+	switch {
+	case l.forced:
 		size = l.wanted
-	}
-	if size > l.limit {
+	case size > l.limit:
 		return nil
 	}
 	l.size = size

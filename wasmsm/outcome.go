@@ -43,6 +43,9 @@ type Outcome struct {
 	Message string
 	// Events are in the order in which they were emitted. Only an Applied command has any.
 	Events []Event
+	// Fuel is what the call used, about one for each simple instruction; all of its budget when it ran
+	// out. See docs/PREPARER.md.
+	Fuel uint64
 }
 
 // Event is a message that a machine emitted.

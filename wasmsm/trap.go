@@ -28,6 +28,7 @@ func (m *Machine) trapped(err error) (Outcome, error) {
 	switch {
 	case errors.As(err, &own):
 		reason = own.reason
+	case errors.Is(err, errNoFuel):
 	case errors.As(err, &exit):
 		reason = deathReason(exit.Error(), string(m.call.lastWords.text))
 	case errors.As(err, &goError):
@@ -37,7 +38,11 @@ func (m *Machine) trapped(err error) (Outcome, error) {
 	case !strings.HasPrefix(err.Error(), wasmErrorPrefix) && err.Error() != stackOverflow:
 		return Outcome{}, fmt.Errorf("wasmsm: the engine failed: %w", err)
 	default:
-		reason = deathReason(engineReason(err.Error()), string(m.call.lastWords.text))
+		bare, function := engineReason(err.Error())
+		if m.call.trappedIn = function; function != "" {
+			bare += " in " + function
+		}
+		reason = deathReason(bare, string(m.call.lastWords.text))
 		for line := range strings.Lines(err.Error()) {
 			m.logText(levelError, []byte(strings.TrimRight(line, "\n")))
 		}
@@ -58,13 +63,13 @@ var frame = regexp.MustCompile(`^\.(.+?)\([a-z0-9,]*\)(?: [a-z0-9]+| \([a-z0-9,]
 
 // engineReason shortens the engine's error to its text and the function that trapped. The rest of
 // the stack is for the log alone.
-func engineReason(text string) string {
+func engineReason(text string) (reason, function string) {
 	reason, trace, _ := strings.Cut(strings.TrimPrefix(text, wasmErrorPrefix), traceHeading)
 	first, _, _ := strings.Cut(trace, "\n")
 	if parts := frame.FindStringSubmatch(first); parts != nil {
-		return reason + " in " + parts[1]
+		return reason, parts[1]
 	}
-	return reason
+	return reason, ""
 }
 
 // deathReason replaces the bare reason by the report of the guest's language runtime, if it wrote

@@ -66,7 +66,11 @@ func TestEngineReason(t *testing.T) {
 		"wasm error: integer overflow\nwasm stack trace:\n\t.f()":                                   "integer overflow in f",
 		"wasm error: integer overflow\nwasm stack trace:\n\tsomething else entirely\n\t.f(i32) i32": "integer overflow",
 	} {
-		if got := engineReason(text); got != want {
+		got, function := engineReason(text)
+		if function != "" {
+			got += " in " + function
+		}
+		if got != want {
 			t.Errorf("%q: %q, want %q", text, got, want)
 		}
 	}
@@ -92,8 +96,8 @@ func FuzzDeathReason(f *testing.F) {
 		if reason := deathReason("bare", text); reason == "" {
 			t.Fatalf("%q has no reason", text)
 		}
-		if reason := engineReason(text); len(reason) > len(text)+len(" in ") {
-			t.Fatalf("%q became %q", text, reason)
+		if reason, function := engineReason(text); len(reason)+len(function) > len(text) {
+			t.Fatalf("%q became %q and %q", text, reason, function)
 		}
 	})
 }

@@ -46,9 +46,9 @@ func (m *Machine) View() (*View, error) {
 		return nil, errors.Join(err, memory.close())
 	}
 	v := &View{owner: m, memory: memory, globals: make([]uint64, len(m.committed))}
-	v.instance = &Machine{module: m.module, limits: m.limits, seed: m.seed, log: m.log}
+	v.instance = &Machine{module: m.module, seed: m.seed, log: m.log}
 	v.instance.ctx.machine = v.instance
-	if err := v.instance.instantiate(memory, m.linear.limit); err != nil {
+	if err := v.instance.instantiate(memory, 0); err != nil {
 		return nil, errors.Join(err, v.Close())
 	}
 	return v, nil
@@ -84,6 +84,7 @@ func (v *View) Query(caller string, query []byte) (Outcome, EntryContext, error)
 // take copies what the checkpoint has beside the memory.
 func (v *View) take() {
 	v.entry = v.owner.shown
+	v.instance.limits, v.instance.linear.limit = v.owner.limits, v.owner.linear.limit
 	copy(v.globals, v.owner.committed)
 }
 

@@ -169,9 +169,9 @@ func (m *Machine) eachVector(function string, ptr, n uint64, sink func([]byte)) 
 	if uint32(n) > maxVectors {
 		return 0, false
 	}
-	sum := uint64(0)
+	sum, vectors := uint64(0), m.slice(function, ptr, 8*uint64(uint32(n)))
 	for i := range uint64(uint32(n)) {
-		vector := m.slice(function, ptr, 8*uint64(uint32(n)))[8*i:]
+		vector := vectors[8*i:]
 		b := m.slice(function, uint64(le32(vector)), uint64(le32(vector[4:])))
 		if sum += uint64(len(b)); sum > 1<<31-1 {
 			return 0, false

@@ -16,6 +16,9 @@ const (
 	HeaderIndex = "Grout-Index"
 	// HeaderTerm is the term of the entry, in decimal.
 	HeaderTerm = "Grout-Term"
+	// HeaderFuel is the work that a command or query took, in decimal, about one for each simple instruction;
+	// it is absent where nothing is counted.
+	HeaderFuel = "Grout-Fuel"
 	// HeaderLeader is the name of the host that leads the group, as far as the answering host knows.
 	HeaderLeader = "Grout-Leader"
 	// HeaderConsistency asks for "linearizable" (default), "stale" or "at-least=N".

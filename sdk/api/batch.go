@@ -81,12 +81,14 @@ type BatchResult struct {
 	MachineCode int32
 	// Index and Term are those of the entry, 0 when there is none.
 	Index, Term uint64
+	// Fuel is the work that the command took, 0 when there is no outcome.
+	Fuel uint64
 	// Body is the answer or the text.
 	Body []byte
 }
 
 const (
-	resultHead     = 1 + 1 + 4 + 8 + 8
+	resultHead     = 1 + 1 + 4 + 8 + 8 + 8
 	flagDuplicate  = 1
 	resultOverhead = 4 + resultHead
 )
@@ -96,12 +98,13 @@ func (r *BatchResult) Size() int { return resultOverhead + len(r.Body) }
 
 // AppendResult appends one result to the body of a batch's reply:
 //
-//	4 bytes  length of what follows in bytes, big-endian, at least 22
+//	4 bytes  length of what follows in bytes, big-endian, at least 30
 //	1 byte   status: 0 applied, 1 refused by the machine, 2 trapped, 3 failed
 //	1 byte   flags: 1 the command had been applied before
 //	4 bytes  big-endian: the machine's code when refused, the error's code when failed, else 0
 //	8 bytes  big-endian: the entry's index, 0 when unknown
 //	8 bytes  big-endian: the entry's term
+//	8 bytes  big-endian: the fuel that the command used
 //	n bytes  the answer, or a text
 func AppendResult(body []byte, r BatchResult) []byte {
 	body = binary.BigEndian.AppendUint32(body, uint32(resultHead+len(r.Body)))
@@ -117,6 +120,7 @@ func AppendResult(body []byte, r BatchResult) []byte {
 	body = binary.BigEndian.AppendUint32(body, code)
 	body = binary.BigEndian.AppendUint64(body, r.Index)
 	body = binary.BigEndian.AppendUint64(body, r.Term)
+	body = binary.BigEndian.AppendUint64(body, r.Fuel)
 	return append(body, r.Body...)
 }
 
@@ -148,7 +152,8 @@ func ParseResults(body []byte, count uint64) ([]BatchResult, error) {
 	for i, record := range records {
 		r := BatchResult{
 			Status: BatchStatus(record[0]), Duplicate: record[1] == flagDuplicate,
-			Index: binary.BigEndian.Uint64(record[6:]), Term: binary.BigEndian.Uint64(record[14:]), Body: record[resultHead:],
+			Index: binary.BigEndian.Uint64(record[6:]), Term: binary.BigEndian.Uint64(record[14:]),
+			Fuel: binary.BigEndian.Uint64(record[22:]), Body: record[resultHead:],
 		}
 		code := binary.BigEndian.Uint32(record[2:])
 		switch {

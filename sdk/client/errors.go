@@ -60,6 +60,8 @@ type RefusedError struct {
 	Message string
 	// Index and Term are those of the command's entry; for a query, Index is where it ran.
 	Index, Term uint64
+	// Fuel is the work that it took until then.
+	Fuel uint64
 	// Duplicate is set when the refusal had been given before and was remembered.
 	Duplicate bool
 }
@@ -74,6 +76,8 @@ type TrappedError struct {
 	Reason string
 	// Index and Term are those of the command's entry; for a query, Index is where it ran.
 	Index, Term uint64
+	// Fuel is the work that it took until then.
+	Fuel uint64
 	// Duplicate is set when the failure had been reported before and was remembered.
 	Duplicate bool
 }

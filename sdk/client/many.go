@@ -107,14 +107,14 @@ func (k *call) takeBatch(r Result, msg *natsgo.Msg) (Result, error) {
 
 // batchResult is one result in the form that callers know.
 func batchResult(r *api.BatchResult, leader string) BatchResult {
-	out := BatchResult{Result: Result{Index: r.Index, Term: r.Term, Duplicate: r.Duplicate, Leader: leader}}
+	out := BatchResult{Result: Result{Index: r.Index, Term: r.Term, Duplicate: r.Duplicate, Leader: leader, Fuel: r.Fuel}}
 	switch r.Status {
 	case api.BatchApplied:
 		out.Result.Output = r.Body
 	case api.BatchRefused:
-		out.Err = &RefusedError{Code: r.MachineCode, Message: string(r.Body), Index: r.Index, Term: r.Term, Duplicate: r.Duplicate}
+		out.Err = &RefusedError{Code: r.MachineCode, Message: string(r.Body), Index: r.Index, Term: r.Term, Duplicate: r.Duplicate, Fuel: r.Fuel}
 	case api.BatchTrapped:
-		out.Err = &TrappedError{Reason: string(r.Body), Index: r.Index, Term: r.Term, Duplicate: r.Duplicate}
+		out.Err = &TrappedError{Reason: string(r.Body), Index: r.Index, Term: r.Term, Duplicate: r.Duplicate, Fuel: r.Fuel}
 	case api.BatchFailed:
 		out.Err = &Error{Code: r.Code, Text: string(r.Body), Index: r.Index}
 	}

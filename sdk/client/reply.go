@@ -15,6 +15,8 @@ type Result struct {
 	Output []byte
 	// Index is where the command was applied or the query ran; Term is the entry's.
 	Index, Term uint64
+	// Fuel is the work that it took, about one for each simple instruction.
+	Fuel uint64
 	// Duplicate is set when the command had been applied before and its result was remembered.
 	Duplicate bool
 	// Leader is the host that leads the group, "" when the answering host does not know.
@@ -53,6 +55,9 @@ func parseReply(msg *natsgo.Msg) (Result, error) {
 	if r.Term, err = number(h, api.HeaderTerm); err != nil {
 		return r, err
 	}
+	if r.Fuel, err = number(h, api.HeaderFuel); err != nil {
+		return r, err
+	}
 	code := api.Code(get(h, errorCodeHeader))
 	text := get(h, errorHeader)
 	switch code {
@@ -65,9 +70,9 @@ func parseReply(msg *natsgo.Msg) (Result, error) {
 			// Another service's 409, or a host that refuses on its own account.
 			return r, &Error{Code: code, Text: text, Index: r.Index}
 		}
-		return r, &RefusedError{Code: int32(machine), Message: longer(msg.Data, text), Index: r.Index, Term: r.Term, Duplicate: r.Duplicate}
+		return r, &RefusedError{Code: int32(machine), Message: longer(msg.Data, text), Index: r.Index, Term: r.Term, Duplicate: r.Duplicate, Fuel: r.Fuel}
 	case api.CodeTrapped:
-		return r, &TrappedError{Reason: longer(msg.Data, text), Index: r.Index, Term: r.Term, Duplicate: r.Duplicate}
+		return r, &TrappedError{Reason: longer(msg.Data, text), Index: r.Index, Term: r.Term, Duplicate: r.Duplicate, Fuel: r.Fuel}
 	}
 	return r, &Error{Code: code, Text: text, Index: r.Index}
 }

@@ -44,7 +44,7 @@ func batchBody(answers []host.Reply, limit int) []byte {
 
 // batchResult is one answer as it is sent.
 func batchResult(r *host.Reply) api.BatchResult {
-	out := api.BatchResult{Index: uint64(r.Index), Term: uint64(r.Term), Duplicate: r.Duplicate}
+	out := api.BatchResult{Index: uint64(r.Index), Term: uint64(r.Term), Duplicate: r.Duplicate, Fuel: r.Outcome.Fuel}
 	switch {
 	case r.Err != nil:
 		out.Status, out.Code, out.Body = api.BatchFailed, r.Err.Code, []byte(r.Err.Text)

@@ -102,7 +102,7 @@ func replyMsg(to string, r *host.Reply, limit int64) *natsgo.Msg {
 // addPosition adds where the answer comes from. All values share one allocation: this runs for every
 // reply.
 func addPosition(msg *natsgo.Msg, r *host.Reply) {
-	values := make([]string, 0, 5)
+	values := make([]string, 0, 6)
 	set := func(name, value string) {
 		values = append(values, value)
 		msg.Header[name] = values[len(values)-1 : len(values) : len(values)]
@@ -113,6 +113,9 @@ func addPosition(msg *natsgo.Msg, r *host.Reply) {
 	if r.Batch == nil && (r.Err == nil || r.Index != 0) {
 		set(api.HeaderIndex, strconv.FormatUint(uint64(r.Index), 10))
 		set(api.HeaderTerm, strconv.FormatUint(uint64(r.Term), 10))
+	}
+	if r.Err == nil && r.Outcome.Fuel > 0 {
+		set(api.HeaderFuel, strconv.FormatUint(r.Outcome.Fuel, 10))
 	}
 	if r.Leader != "" {
 		set(api.HeaderLeader, r.Leader)

@@ -1,7 +1,5 @@
 package prepare
 
-import "strings"
-
 // localWeight is what a local costs at a branch, in units of what another branch costs there.
 const localWeight = 20
 
@@ -13,9 +11,7 @@ func (w *walker) charge(b body) {
 	if w.err != nil {
 		return
 	}
-	signature, _ := w.m.typeOf(uint32(w.function))
-	params, _, _ := strings.Cut(string(signature), ":")
-	locals := int64(len(params) + b.locals)
+	locals := int64(w.locals)
 	w.cost += w.branches * (w.branches + localWeight*locals)
 	if w.cost > int64(w.limits.CompileCost) {
 		w.failAt(b.start, "the module is too costly to compile: with this function's %d branches and %d locals the cost is %d, the limit is %d; split functions that branch this much",

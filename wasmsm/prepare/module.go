@@ -1,5 +1,7 @@
 package prepare
 
+import "strings"
+
 // The sections' numbers in the binary format. Their order in a module is sectionOrder.
 const (
 	sectionCustom    = 0
@@ -93,6 +95,9 @@ type body struct {
 	span
 	code   int // where the instructions start, after the locals
 	locals int // without the parameters
+	// groups is the number of groups in which the locals are declared, which begin at declared.
+	groups   int
+	declared int
 }
 
 type customSection struct {
@@ -115,6 +120,7 @@ type parsed struct {
 	memoryMax   uint32
 	hasMax      bool
 	globals     []global
+	globalsAt   int // where the first one begins
 	exports     []export
 	exportNames map[string]int
 	dataCount   int // -1 without the section
@@ -137,4 +143,10 @@ func (p *parsed) typeOf(function uint32) (Signature, bool) {
 		return "", false
 	}
 	return p.types[p.functions[local]], true
+}
+
+// params returns the number of a function's parameters.
+func (p *parsed) params(function int) int {
+	signature, _ := p.typeOf(uint32(function))
+	return strings.IndexByte(string(signature), ':')
 }

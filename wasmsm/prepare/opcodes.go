@@ -7,6 +7,7 @@ const (
 	operandsUnknown operands = iota
 	operandsNone
 	operandsBlock    // a block type; opens a block
+	operandsLabel    // one label
 	operandsIndex    // one index
 	operandsTwoIndex // two indices
 	operandsMemory   // alignment and offset
@@ -29,8 +30,36 @@ const (
 	opElse  = 0x05
 	opEnd   = 0x0b
 
-	opBr     = 0x0c // br, br_if, br_table, return
-	opReturn = 0x0f
+	opUnreachable  = 0x00
+	opBr           = 0x0c
+	opBrIf         = 0x0d
+	opBrTable      = 0x0e
+	opReturn       = 0x0f
+	opCall         = 0x10
+	opCallIndirect = 0x11
+	opSelect       = 0x1b
+	opLocalGet     = 0x20
+	opLocalSet     = 0x21
+	opLocalTee     = 0x22
+	opGlobalGet    = 0x23
+	opGlobalSet    = 0x24
+	opMemoryGrow   = 0x40
+	opI32Const     = 0x41
+	opI64Const     = 0x42
+	opI32LeU       = 0x4d
+	opI64LtS       = 0x53
+	opI64Add       = 0x7c
+	opI64Sub       = 0x7d
+	opI64Mul       = 0x7e
+	opI64ShrU      = 0x88
+	opI64ExtendU   = 0xad
+
+	opTruncSatLast = 0xfc07
+	opMemoryInit   = 0xfc08
+	opMemoryCopy   = 0xfc0a
+	opMemoryFill   = 0xfc0b
+
+	blockEmpty = 0x40
 
 	prefixMisc    = 0xfc
 	prefixSIMD    = 0xfd
@@ -66,7 +95,7 @@ func buildOpcodes() (t [256]opcode) {
 	fill(0x02, 0x04, operandsBlock) // block, loop, if
 	fill(0x05, 0x05, operandsNone)  // else
 	fill(0x0b, 0x0b, operandsNone)  // end
-	fill(0x0c, 0x0d, operandsIndex) // br, br_if
+	fill(0x0c, 0x0d, operandsLabel) // br, br_if
 	fill(0x0e, 0x0e, operandsBrTable)
 	fill(0x0f, 0x0f, operandsNone)     // return
 	fill(0x10, 0x10, operandsIndex)    // call

@@ -86,7 +86,12 @@ func Prepare(module []byte, limits Limits) (*Prepared, error) {
 	if bad = m.checkExports(); bad != nil {
 		return nil, bad
 	}
-	prepared := &Prepared{Module: m.rewrite(names), Info: m.info(counts)}
+	// The code is walked again to be rewritten, so that nothing is spent on a module that is refused.
+	code := newCodeWriter(m)
+	if bad = m.walk(limits, code.passes...); bad != nil {
+		return nil, bad
+	}
+	prepared := &Prepared{Module: m.rewrite(names, code.out), Info: m.info(counts)}
 	prepared.Info.PreparedBytes = len(prepared.Module)
 	for _, e := range m.mutableGlobals() {
 		prepared.Globals = append(prepared.Globals, Global{Name: globalName(e), Type: m.globals[e].valueType.letter()})

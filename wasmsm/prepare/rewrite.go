@@ -5,22 +5,25 @@ import (
 )
 
 // Version is that of the output: it changes whenever the same input would give other bytes.
-const Version = 1
+const Version = 2
 
 // rewrite writes the module again. Sections are written in the format's order, so that equal
 // content gives equal bytes wherever custom sections stood.
-func (m *parsed) rewrite(names []string) []byte {
-	out := make([]byte, 0, len(m.data)+64*len(m.globals))
+func (m *parsed) rewrite(names []string, code []byte) []byte {
+	out := make([]byte, 0, len(m.data)+len(code)+64*len(m.globals))
 	out = append(out, preamble...)
 	for _, id := range []byte{sectionType, sectionImport, sectionFunction, sectionTable} {
 		out = m.copySection(out, id)
 	}
 	out = appendSection(out, sectionMemory, m.memorySection())
-	out = m.copySection(out, sectionGlobal)
+	out = appendSection(out, sectionGlobal, m.globalSection())
 	out = appendSection(out, sectionExport, m.exportSection())
-	for _, id := range []byte{sectionElement, sectionDataCount, sectionCode, sectionData} {
-		out = m.copySection(out, id)
+	out = m.copySection(out, sectionElement)
+	out = m.copySection(out, sectionDataCount)
+	if code != nil {
+		out = appendSection(out, sectionCode, code)
 	}
+	out = m.copySection(out, sectionData)
 	if section := encodeNames(names); section != nil {
 		out = appendSection(out, sectionCustom, section)
 	}
@@ -48,15 +51,27 @@ func (m *parsed) memorySection() []byte {
 
 func (m *parsed) exportSection() []byte {
 	mutable := m.mutableGlobals()
-	out := appendU32(nil, uint32(len(m.exports)+len(mutable)))
+	out := appendU32(nil, uint32(len(m.exports)+len(mutable)+1))
 	for _, e := range m.exports {
 		out = appendExport(out, e.name, e.kind, e.index)
 	}
 	for _, i := range mutable {
 		out = appendExport(out, globalName(i), kindGlobal, uint32(i))
 	}
-	return out
+	return appendExport(out, FuelGlobal, kindGlobal, m.fuelGlobal())
 }
+
+// globalSection appends the counter to the module's own globals.
+func (m *parsed) globalSection() []byte {
+	out := appendU32(nil, uint32(len(m.globals)+1))
+	if len(m.globals) > 0 {
+		out = append(out, m.data[m.globalsAt:m.sections[sectionGlobal].end]...)
+	}
+	return append(out, byte(typeI64), 1, opI64Const, 0, opEnd)
+}
+
+// fuelGlobal is the index of the counter.
+func (m *parsed) fuelGlobal() uint32 { return uint32(len(m.globals)) }
 
 func appendExport(out []byte, name string, kind byte, index uint32) []byte {
 	out = appendU32(out, uint32(len(name)))
@@ -104,6 +119,18 @@ func appendU32(out []byte, v uint32) []byte {
 		v >>= 7
 	}
 	return append(out, byte(v))
+}
+
+// appendS64 appends a signed LEB128 number.
+func appendS64(out []byte, v int64) []byte {
+	for {
+		b := byte(v & 0x7f)
+		v >>= 7
+		if v == 0 && b&0x40 == 0 || v == -1 && b&0x40 != 0 {
+			return append(out, b)
+		}
+		out = append(out, b|0x80)
+	}
 }
 
 func globalName(index int) string { return GlobalPrefix + strconv.Itoa(index) }

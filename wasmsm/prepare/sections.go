@@ -182,7 +182,7 @@ func (p *parser) memorySection() {
 
 func (p *parser) globalSection() {
 	n := p.count("globals", p.limits.Globals, 4)
-	p.m.globals = make([]global, 0, n)
+	p.m.globals, p.m.globalsAt = make([]global, 0, n), p.pos
 	for range n {
 		start := p.pos
 		g := global{valueType: p.valueType("a global")}

@@ -127,7 +127,7 @@ func (p *parser) codeSection() {
 		}
 		b := body{span: span{p.pos, p.pos + size}}
 		restore := p.window(size)
-		b.locals = p.localsOf(start)
+		p.localsOf(start, &b)
 		b.code = p.pos
 		restore()
 		if p.err != nil {
@@ -139,23 +139,25 @@ func (p *parser) codeSection() {
 	p.function = NoFunction
 }
 
-// localsOf reads the declarations of a function's locals and returns how many there are.
-func (p *parser) localsOf(start int) int {
+// localsOf reads the declarations of a function's locals.
+func (p *parser) localsOf(start int, b *body) {
 	total := uint64(0)
-	for range p.count("groups of locals", p.limits.Locals, 2) {
+	b.groups = p.count("groups of locals", p.limits.Locals, 2)
+	b.declared = p.pos
+	for range b.groups {
 		total += uint64(p.u32("the number of locals"))
 		p.valueType("a local")
 		if p.err == nil && total > uint64(p.limits.Locals) {
 			p.failAt(start, "the function has %d locals, the limit is %d", total, p.limits.Locals)
 		}
 		if p.err != nil {
-			return 0
+			return
 		}
 	}
 	if p.m.locals += int(total); p.m.locals > p.limits.TotalLocals {
 		p.failAt(start, "all functions together have %d locals, the limit is %d", p.m.locals, p.limits.TotalLocals)
 	}
-	return int(total)
+	b.locals = int(total)
 }
 
 func (p *parser) functionIndex(what string) {

@@ -9,6 +9,8 @@ type instruction struct {
 	// index is the first index or the offset of a memory access, index2 the second one (of
 	// call_indirect, the table).
 	index, index2 uint32
+	// labels are those of a branch, valid until the next instruction; return has none.
+	labels []uint32
 	// depth is the number of open blocks before the instruction, the function's own not counted.
 	depth int
 }
@@ -21,6 +23,8 @@ type pass interface {
 	enter(index int, b body)
 	// instruction is called for each instruction in order, and with the last end of the body.
 	instruction(in *instruction)
+	// leave ends the function.
+	leave(b body)
 }
 
 // statistics is the pass that counts what Info reports.
@@ -30,6 +34,8 @@ type statistics struct {
 }
 
 func (s *statistics) enter(int, body) {}
+
+func (s *statistics) leave(body) {}
 
 func (s *statistics) instruction(in *instruction) {
 	s.instructions++
@@ -44,7 +50,10 @@ type walker struct {
 	passes  []pass
 	current instruction
 	// ifs has, for each open block, whether an else may follow.
-	ifs []bool
+	ifs    []bool
+	labels []uint32
+	// locals is the number of the function's locals, parameters included.
+	locals int
 	// branches counts what divides the function's code into blocks, cost is the module's so far.
 	branches int64
 	cost     int64
@@ -58,6 +67,7 @@ func (m *parsed) walk(limits Limits, passes ...pass) *BadModuleError {
 	for i, b := range m.bodies {
 		w.function = len(m.imports) + i
 		w.pos, w.end = b.code, b.end
+		w.locals = m.params(w.function) + b.locals
 		for _, p := range passes {
 			p.enter(w.function, b)
 		}
@@ -65,6 +75,9 @@ func (m *parsed) walk(limits Limits, passes ...pass) *BadModuleError {
 		w.charge(b)
 		if w.err != nil {
 			return w.err
+		}
+		for _, p := range passes {
+			p.leave(b)
 		}
 	}
 	m.compileCost = w.cost
@@ -74,7 +87,7 @@ func (m *parsed) walk(limits Limits, passes ...pass) *BadModuleError {
 func (w *walker) body() {
 	w.ifs, w.branches = w.ifs[:0], 0
 	for w.err == nil {
-		w.current = instruction{span: span{start: w.pos}, depth: len(w.ifs)}
+		w.current = instruction{span: span{start: w.pos}, depth: len(w.ifs), labels: w.labels[:0]}
 		closed := w.next()
 		if w.err != nil {
 			return
@@ -171,11 +184,15 @@ func (w *walker) operands(info opcode, what string, number uint32) {
 		w.failAt(w.current.start, "%s", info.refusal)
 	case operandsBlock:
 		w.blockType()
+	case operandsLabel:
+		w.label(w.u32("a branch target"))
 	case operandsIndex:
 		w.current.index = w.u32("an index")
+		w.inRange()
 	case operandsTwoIndex:
 		w.current.index = w.u32("an index")
 		w.current.index2 = w.u32("an index")
+		w.inRange()
 	case operandsMemory:
 		w.memoryAccess()
 	case operandsI32:
@@ -188,11 +205,10 @@ func (w *walker) operands(info opcode, what string, number uint32) {
 		w.bytes(8, "a constant")
 	case operandsBrTable:
 		targets := w.count("branch targets", w.limits.BodyBytes, 1)
-		for range targets {
-			w.u32("a branch target")
+		for range targets + 1 {
+			w.label(w.u32("a branch target"))
 		}
 		w.branches += int64(targets)
-		w.u32("a branch target")
 	case operandsTypes:
 		p := parser{reader: w.reader}
 		for range w.count("types of a select", w.limits.Results, 1) {

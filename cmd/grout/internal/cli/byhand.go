@@ -127,7 +127,8 @@ func readReply(reply *natsgo.Msg) (client.Result, error) {
 	h := reply.Header
 	index, indexErr := headerNumber(h, api.HeaderIndex)
 	term, termErr := headerNumber(h, api.HeaderTerm)
-	if err := errors.Join(indexErr, termErr); err != nil {
+	fuel, fuelErr := headerNumber(h, api.HeaderFuel)
+	if err := errors.Join(indexErr, termErr, fuelErr); err != nil {
 		return client.Result{}, err
 	}
 	duplicate := h.Get(api.HeaderDuplicate) == "true"
@@ -138,15 +139,15 @@ func readReply(reply *natsgo.Msg) (client.Result, error) {
 	}
 	switch code := api.Code(h.Get(micro.ErrorCodeHeader)); code {
 	case "":
-		return client.Result{Output: reply.Data, Index: index, Term: term, Duplicate: duplicate, Leader: h.Get(api.HeaderLeader)}, nil
+		return client.Result{Output: reply.Data, Index: index, Term: term, Duplicate: duplicate, Fuel: fuel, Leader: h.Get(api.HeaderLeader)}, nil
 	case api.CodeRefused:
 		machine, err := strconv.ParseInt(h.Get(api.HeaderMachineCode), 10, 32)
 		if err != nil {
 			return client.Result{}, &client.Error{Code: code, Text: text, Index: index}
 		}
-		return client.Result{}, &client.RefusedError{Code: int32(machine), Message: whole, Index: index, Term: term, Duplicate: duplicate}
+		return client.Result{}, &client.RefusedError{Code: int32(machine), Message: whole, Index: index, Term: term, Duplicate: duplicate, Fuel: fuel}
 	case api.CodeTrapped:
-		return client.Result{}, &client.TrappedError{Reason: whole, Index: index, Term: term, Duplicate: duplicate}
+		return client.Result{}, &client.TrappedError{Reason: whole, Index: index, Term: term, Duplicate: duplicate, Fuel: fuel}
 	default:
 		return client.Result{}, &client.Error{Code: code, Text: text, Index: index}
 	}

@@ -72,6 +72,7 @@ type errorJSON struct {
 	MachineCode *int32   `json:"machine_code,omitempty"`
 	Index       uint64   `json:"index,omitempty"`
 	Term        uint64   `json:"term,omitempty"`
+	Fuel        uint64   `json:"fuel,omitempty"`
 }
 
 // report writes a failure to standard error.
@@ -81,7 +82,7 @@ func (c *console) report(f *failure, asJSON bool) {
 		return
 	}
 	text, err := json.Marshal(map[string]errorJSON{"error": {
-		Exit: f.exit, Kind: kinds[f.exit], Text: f.text, Code: f.code, MachineCode: f.machineCode, Index: f.index, Term: f.term,
+		Exit: f.exit, Kind: kinds[f.exit], Text: f.text, Code: f.code, MachineCode: f.machineCode, Index: f.index, Term: f.term, Fuel: f.fuel,
 	}})
 	if err != nil {
 		text = []byte(err.Error())

@@ -69,8 +69,8 @@ type failure struct {
 	// text is one line: what was wrong, where, and what to do.
 	text string
 	// machineCode, index and term are the machine's, when it was asked.
-	machineCode *int32
-	index, term uint64
+	machineCode       *int32
+	index, term, fuel uint64
 	// code is the host's own, "" when no host spoke.
 	code api.Code
 	err  error
@@ -104,12 +104,12 @@ func asFailure(err error) *failure {
 	f := &failure{exit: exitOf(err), text: plain(err), err: err}
 	if refused, ok := errors.AsType[*client.RefusedError](err); ok {
 		f.text = fmt.Sprintf("refused by the machine with code %d: %s", refused.Code, refused.Message)
-		f.machineCode, f.index, f.term, f.code = &refused.Code, refused.Index, refused.Term, api.CodeRefused
+		f.machineCode, f.index, f.term, f.fuel, f.code = &refused.Code, refused.Index, refused.Term, refused.Fuel, api.CodeRefused
 		return f
 	}
 	if trapped, ok := errors.AsType[*client.TrappedError](err); ok {
 		f.text = "the machine trapped, and nothing changed: " + trapped.Reason
-		f.index, f.term, f.code = trapped.Index, trapped.Term, api.CodeTrapped
+		f.index, f.term, f.fuel, f.code = trapped.Index, trapped.Term, trapped.Fuel, api.CodeTrapped
 		return f
 	}
 	if e, ok := errors.AsType[*client.Error](err); ok {

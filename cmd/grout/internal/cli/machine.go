@@ -91,6 +91,7 @@ type answerJSON struct {
 	OutputBase64 []byte  `json:"output_base64,omitempty"`
 	Index        uint64  `json:"index"`
 	Term         uint64  `json:"term"`
+	Fuel         uint64  `json:"fuel"`
 	Duplicate    bool    `json:"duplicate"`
 	Leader       string  `json:"leader,omitempty"`
 }
@@ -98,7 +99,7 @@ type answerJSON struct {
 // answer prints a machine's answer.
 func (c *call) answer(group string, r client.Result) error {
 	if c.json {
-		a := answerJSON{Group: group, Index: r.Index, Term: r.Term, Duplicate: r.Duplicate, Leader: r.Leader}
+		a := answerJSON{Group: group, Index: r.Index, Term: r.Term, Fuel: r.Fuel, Duplicate: r.Duplicate, Leader: r.Leader}
 		if utf8.Valid(r.Output) {
 			text := string(r.Output)
 			a.Output = &text

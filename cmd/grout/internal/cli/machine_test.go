@@ -163,7 +163,7 @@ func TestShapesHoldNothingElse(t *testing.T) {
 	if err := json.Unmarshal([]byte(grout(t, cluster(t), "exec", "machine", "x", "--json").want(t, Done).out), &fields); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"group", "output", "index", "term", "duplicate", "leader"} {
+	for _, name := range []string{"group", "output", "index", "term", "fuel", "duplicate", "leader"} {
 		if _, ok := fields[name]; !ok {
 			t.Errorf("field %q is missing", name)
 		}

@@ -1,0 +1,71 @@
+package wasmsm
+
+import (
+	"errors"
+	"fmt"
+)
+
+// startFactor is how many times a command's fuel a start, an export and a migration may use: they
+// look at the whole state, and come rarely.
+const startFactor = 4
+
+// What a host function costs: hostCallPrice, and bytePrice for each byte of the guest's memory that it
+// reads or writes.
+const (
+	hostCallPrice = 128
+	bytePrice     = 1
+)
+
+// budget is the fuel of a call.
+func (l *Limits) budget(kind callKind) int64 {
+	switch kind {
+	case callApply:
+		return l.Fuel
+	case callQuery:
+		return l.QueryFuel
+	}
+	return startFactor * l.Fuel
+}
+
+// what names a call to the reader of an error.
+func (k callKind) what() string {
+	switch k {
+	case callApply:
+		return "the command"
+	case callQuery:
+		return "the query"
+	case callExport:
+		return "grout_export"
+	case callMigrate:
+		return "grout_migrate"
+	}
+	return "the start"
+}
+
+// errNoFuel ends a call out of a host function.
+var errNoFuel = errors.New("wasmsm: out of fuel")
+
+// spend charges a host function's work to the counter of the guest's code, before the work is done.
+func (m *Machine) spend(fuel uint64) {
+	left := int64(m.fuel.Get()) - int64(fuel) // a range of memory has less than 2^32 bytes
+	m.fuel.Set(uint64(left))
+	if left < 0 {
+		panic(errNoFuel)
+	}
+}
+
+// metered completes an outcome by the fuel that was used. A call that used more than its budget is
+// trapped, wherever the guest's code noticed, and also when it ended first.
+func (m *Machine) metered(o Outcome, kind callKind) Outcome {
+	budget := m.limits.budget(kind)
+	left := int64(m.fuel.Get())
+	if left >= 0 {
+		o.Fuel = uint64(budget - left)
+		return o
+	}
+	where := ""
+	if m.call.trappedIn != "" {
+		where = " in " + m.call.trappedIn
+	}
+	return Outcome{Kind: Trapped, Fuel: uint64(budget), Message: fmt.Sprintf("out of fuel%s: %s may use %d", where, kind.what(), budget)}
+}
