@@ -85,7 +85,7 @@ func (r *replica) applyCommand(e consensus.LogEntry) (answer, error) {
 	}
 	r.outbox.add(e.Index, outcome.Events)
 	outcome.Events = nil
-	r.memory.remember(&c, r.timeNanos, &remembered{Outcome: outcome, Index: e.Index, Term: e.Term})
+	r.memory.remember(&c, &remembered{Outcome: outcome, Index: e.Index, Term: e.Term})
 	done.reply = Reply{Outcome: outcome, Index: e.Index, Term: e.Term}
 	return done, nil
 }

@@ -20,6 +20,9 @@ const (
 	maxSessions = 65536
 	// msgIDLife is how long a message ID is remembered.
 	msgIDLife = 2 * time.Minute
+	// maxAging is by how much one command ages what is remembered, at most. The stamps leap when the clock
+	// of a leader does, and over a time without one, and neither may forget what a client is about to repeat.
+	maxAging = 10 * time.Second
 	// maxRememberedBytes bounds all remembered results and message IDs of a group. A command that
 	// would go over it is refused as busy, never applied without its memory.
 	maxRememberedBytes = 64 << 20
@@ -36,7 +39,8 @@ func (r *remembered) bytes() int { return 64 + len(r.Outcome.Output) + len(r.Out
 
 // session is one client's exactly-once scope.
 type session struct {
-	name     string
+	name string
+	// lastUsed is the memory's age then.
 	lastUsed int64
 	acked    uint64
 	results  map[uint64]*remembered
@@ -44,7 +48,8 @@ type session struct {
 
 // messageID is a remembered Nats-Msg-Id.
 type messageID struct {
-	id     string
+	id string
+	// at is the memory's age then.
 	at     int64
 	result *remembered
 }
@@ -56,6 +61,8 @@ type memory struct {
 	messages map[string]*list.Element
 	arrived  *list.List
 	bytes    int
+	// age is by how many nanoseconds commands have aged the memory, stamp the highest stamp of one.
+	age, stamp int64
 }
 
 func newMemory() *memory {
@@ -65,12 +72,14 @@ func newMemory() *memory {
 	}
 }
 
-// recall decides about a command before it is applied: a result means that it was applied before,
-// an error that it must not be. Neither means: apply it, then call remember.
-func (m *memory) recall(c *command, now int64) (*remembered, *Error) {
-	m.expire(now)
+// recall decides about a command before it is applied, at the highest stamp so far: a result means that it
+// was applied before, an error that it must not be. Neither means: apply it, then call remember.
+func (m *memory) recall(c *command, stamp int64) (*remembered, *Error) {
+	m.age += min(stamp-m.stamp, int64(maxAging))
+	m.stamp = stamp
+	m.expire()
 	if c.Session != "" {
-		return m.recallSession(c, now)
+		return m.recallSession(c)
 	}
 	if c.MsgID == "" {
 		return nil, nil
@@ -81,7 +90,7 @@ func (m *memory) recall(c *command, now int64) (*remembered, *Error) {
 	return nil, m.room()
 }
 
-func (m *memory) recallSession(c *command, now int64) (*remembered, *Error) {
+func (m *memory) recallSession(c *command) (*remembered, *Error) {
 	e := m.sessions[c.Session]
 	if e == nil {
 		if c.Seq != 1 {
@@ -93,11 +102,11 @@ func (m *memory) recallSession(c *command, now int64) (*remembered, *Error) {
 		if err := m.room(); err != nil {
 			return nil, err
 		}
-		m.addSession(&session{name: c.Session, lastUsed: now, results: map[uint64]*remembered{}})
+		m.addSession(&session{name: c.Session, lastUsed: m.age, results: map[uint64]*remembered{}})
 		return nil, nil // sequence 1 has none before it
 	}
 	s := e.Value.(*session)
-	s.lastUsed = now
+	s.lastUsed = m.age
 	m.used.MoveToBack(e)
 	m.acknowledge(s, c.Acked)
 	if known := s.results[c.Seq]; known != nil {
@@ -131,13 +140,13 @@ func (m *memory) room() *Error {
 }
 
 // remember keeps the result of a command that recall let through.
-func (m *memory) remember(c *command, now int64, result *remembered) {
+func (m *memory) remember(c *command, result *remembered) {
 	switch {
 	case c.Session != "":
 		s := m.sessions[c.Session].Value.(*session)
 		s.results[c.Seq] = result
 	case c.MsgID != "":
-		m.addMessage(&messageID{id: c.MsgID, at: now, result: result})
+		m.addMessage(&messageID{id: c.MsgID, at: m.age, result: result})
 	default:
 		return
 	}
@@ -175,11 +184,11 @@ func (m *memory) forget(s *session, seq uint64) {
 	}
 }
 
-// expire forgets what is older than its life, by the clock of the entries.
-func (m *memory) expire(now int64) {
+// expire forgets what is older than its life.
+func (m *memory) expire() {
 	for e := m.used.Front(); e != nil; e = m.used.Front() {
 		s := e.Value.(*session)
-		if now-s.lastUsed <= int64(sessionLife) {
+		if m.age-s.lastUsed <= int64(sessionLife) {
 			break
 		}
 		for seq := range s.results {
@@ -191,7 +200,7 @@ func (m *memory) expire(now int64) {
 	}
 	for e := m.arrived.Front(); e != nil; e = m.arrived.Front() {
 		id := e.Value.(*messageID)
-		if now-id.at <= int64(msgIDLife) {
+		if m.age-id.at <= int64(msgIDLife) {
 			break
 		}
 		m.arrived.Remove(e)
@@ -218,13 +227,15 @@ type (
 		Result remembered `codec:"r"`
 	}
 	storedMemory struct {
+		Age      int64           `codec:"a"`
+		Stamp    int64           `codec:"t"`
 		Sessions []storedSession `codec:"s"`
 		Messages []storedMessage `codec:"m"`
 	}
 )
 
 func (m *memory) stored() storedMemory {
-	out := storedMemory{}
+	out := storedMemory{Age: m.age, Stamp: m.stamp}
 	for e := m.used.Front(); e != nil; e = e.Next() {
 		s := e.Value.(*session)
 		kept := storedSession{Name: s.name, LastUsed: s.lastUsed, Acked: s.acked}
@@ -249,6 +260,7 @@ func (m *memory) stored() storedMemory {
 // ErrCorrupt when the stored form breaks a bound of the table.
 func restoreMemory(stored storedMemory) (*memory, error) {
 	m := newMemory()
+	m.age, m.stamp = stored.Age, stored.Stamp
 	for _, kept := range stored.Sessions {
 		s := &session{name: kept.Name, lastUsed: kept.LastUsed, acked: kept.Acked, results: map[uint64]*remembered{}}
 		for _, r := range kept.Results {

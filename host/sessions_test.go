@@ -70,7 +70,7 @@ func TestSessionRules(t *testing.T) {
 	b.want(b.session("s", 2+sessionWindow, 0), "", "5", false)
 	b.want(b.session("s", 3+sessionWindow, 0), api.CodeSession, "", false)
 	b.want(b.session("other", 1, 0), "", "6", false)
-	b.now = sessionLife
+	b.pass(sessionLife)
 	b.want(b.session("other", 1, 0), "", "6", true) // the last moment; this keeps it for longer
 	b.now++
 	b.want(b.session("s", 4, 2), api.CodeSession, "", false)
@@ -106,7 +106,7 @@ func TestMessageIDs(t *testing.T) {
 	b := newTable(t)
 	send := func(id string) Reply { return b.apply(command{MsgID: id, Payload: []byte("add A 1")}) }
 	b.want(send("m"), "", "1", false)
-	b.now = msgIDLife
+	b.pass(msgIDLife)
 	b.want(send("m"), "", "1", true)
 	b.want(send("n"), "", "2", false)
 	b.now++
@@ -117,6 +117,23 @@ func TestMessageIDs(t *testing.T) {
 	}
 	b.want(b.apply(command{Payload: []byte("add A 1")}), "", "4", false)
 	b.want(b.apply(command{Payload: []byte("add A 1")}), "", "5", false)
+}
+
+// TestLeapsForgetNothing shows that neither a clock that leaps nor a long time without commands makes a group
+// forget what was last remembered: a client that repeats it then is told the first result.
+func TestLeapsForgetNothing(t *testing.T) {
+	b := newTable(t)
+	send := func() Reply { return b.apply(command{MsgID: "m", Payload: []byte("add A 1")}) }
+	b.want(send(), "", "1", false)
+	b.want(b.session("s", 1, 0), "", "2", false)
+	for _, leap := range []time.Duration{msgIDLife + 1, sessionLife + 1, 1000 * time.Hour} {
+		b.now += leap
+		b.want(send(), "", "1", true)
+		b.want(b.session("s", 1, 0), "", "2", true)
+	}
+	b.pass(msgIDLife)
+	b.want(send(), "", "3", false)
+	b.want(b.session("s", 1, 0), "", "2", true)
 }
 
 // TestMemoryIsBounded shows that sessions and remembered bytes are bounded, that what does not fit is
@@ -132,14 +149,14 @@ func TestMemoryIsBounded(t *testing.T) {
 		t.Error("a refused command was applied")
 	}
 	b.want(b.session("7", 2, 1), "", fmt.Sprint(before+1), false)
-	b.now = sessionLife + 1
+	b.pass(sessionLife + 1)
 	b.want(b.session("one more", 1, 0), "", fmt.Sprint(before+2), false)
 	if b.r.memory.used.Len() != 1 || b.r.memory.bytes != 128+len("one more")+64+len(fmt.Sprint(before+2)) {
 		t.Errorf("%d sessions of %d bytes are left", b.r.memory.used.Len(), b.r.memory.bytes)
 	}
 	for m := b.r.memory; m.room() == nil; {
 		c := command{Session: "one more", Seq: uint64(len(m.sessions["one more"].Value.(*session).results) + 1)}
-		m.remember(&c, 0, &remembered{Outcome: Outcome{Message: strings.Repeat("x", 1<<20)}})
+		m.remember(&c, &remembered{Outcome: Outcome{Message: strings.Repeat("x", 1<<20)}})
 	}
 	b.want(b.session("new", 1, 0), api.CodeBusy, "", false)
 	b.want(b.apply(command{MsgID: "m", Payload: []byte("add A 1")}), api.CodeBusy, "", false)
@@ -182,6 +199,15 @@ func randomCommand(rng *rand.Rand) command {
 		c.MsgID = fmt.Sprint("m", rng.IntN(40))
 	}
 	return c
+}
+
+// pass lets time pass, with commands often enough for it to count.
+func (b *table) pass(d time.Duration) {
+	for d > 0 {
+		step := min(d, maxAging)
+		b.now, d = b.now+step, d-step
+		b.apply(command{Payload: []byte("refuse")})
+	}
 }
 
 // restart gives the twin a new replica from its own image, which has to equal the other's.

@@ -15,8 +15,10 @@ type simTwin struct {
 	spec     machineSpec
 	upgraded consensus.Index
 	now      int64
-	sessions map[string]*simSession
-	messages map[string]*simRemembered
+	// aged is now without leaps of more than maxAging from one command to the next, last the stamp of the last.
+	aged, last int64
+	sessions   map[string]*simSession
+	messages   map[string]*simRemembered
 	// values has every value that a cell ever had, and the index from which on.
 	values [16][]simValue
 	// unpublished are the entries with events that no command has said to be published.
@@ -54,6 +56,12 @@ func (t *simTwin) apply(e *simEntry) {
 	}
 	e.command = c
 	t.now = max(t.now, c.TimeNanos)
+	if leap := t.now - t.last; leap < int64(maxAging) {
+		t.aged += leap
+	} else {
+		t.aged += int64(maxAging)
+	}
+	t.last = t.now
 	t.publishedTo(c.Published)
 	t.expire()
 	known, refused := t.recall(&c, e)
@@ -93,12 +101,12 @@ func (t *simTwin) publishedTo(index consensus.Index) {
 
 func (t *simTwin) expire() {
 	for name, s := range t.sessions {
-		if t.now-s.used > int64(sessionLife) {
+		if t.aged-s.used > int64(sessionLife) {
 			delete(t.sessions, name)
 		}
 	}
 	for id, m := range t.messages {
-		if t.now-m.at > int64(msgIDLife) {
+		if t.aged-m.at > int64(msgIDLife) {
 			delete(t.messages, id)
 		}
 	}
@@ -111,7 +119,7 @@ func (t *simTwin) recall(c *command, e *simEntry) (known *simEntry, refused bool
 		if m := t.messages[c.MsgID]; m != nil {
 			return m.entry, false
 		}
-		t.messages[c.MsgID] = &simRemembered{t.now, e}
+		t.messages[c.MsgID] = &simRemembered{t.aged, e}
 		return nil, false
 	case c.Session == "":
 		return nil, false
@@ -121,10 +129,10 @@ func (t *simTwin) recall(c *command, e *simEntry) (known *simEntry, refused bool
 		if c.Seq != 1 {
 			return nil, true
 		}
-		t.sessions[c.Session] = &simSession{used: t.now, results: map[uint64]*simEntry{1: e}}
+		t.sessions[c.Session] = &simSession{used: t.aged, results: map[uint64]*simEntry{1: e}}
 		return nil, false
 	}
-	s.used = t.now
+	s.used = t.aged
 	s.acked = max(s.acked, c.Acked)
 	for seq := range s.results {
 		if seq <= s.acked {
