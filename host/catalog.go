@@ -44,8 +44,10 @@ type groupRecord struct {
 	Members []placement          `codec:"p"`
 	// NextMember numbers the members: no number is used twice.
 	NextMember int `codec:"u"`
-	// Configuration is the entry that carried the configuration of which the members' Is is a copy.
+	// Configuration is the entry that carried the configuration of which the members' Is is a copy, and Observed
+	// the term of the leader that told of it.
 	Configuration consensus.Index `codec:"x"`
+	Observed      consensus.Term  `codec:"t"`
 	// DemoteAfterNanos is how long a voter may be silent before the group demotes it, 0 for ever, and
 	// VoterFloor how many voters stay in any case.
 	DemoteAfterNanos int64    `codec:"e"`
@@ -286,7 +288,7 @@ func (v *catalogView) create(entry EntryContext, g groupRecord) Outcome {
 		return refused(catalogNotHeld, "the module is not held by a majority of the hosts")
 	}
 	g.ID, g.CreatedNanos = GroupID(entry.Index), entry.TimeNanos
-	g.Initial, g.Members, g.NextMember, g.Configuration = nil, nil, 0, 0
+	g.Initial, g.Members, g.NextMember, g.Configuration, g.Observed = nil, nil, 0, 0, 0
 	for _, host := range v.emptiest(g.Replicas) {
 		m := g.nextMember(host, roleVoter)
 		m.Is = roleVoter

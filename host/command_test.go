@@ -201,7 +201,7 @@ func FuzzCatalog(f *testing.F) {
 		{Hold: &moduleRecord{Digest: Digest{1}, Size: 3, Holders: []string{"a"}}},
 		{Create: &groupRecord{Name: "g", Module: Digest{1}, Replicas: 1}}, {Remove: "g"},
 		{Members: &membersChange{Group: catalogGroup, Action: "demote", Host: "b"}}, {Members: &membersChange{Group: "g", Action: "replace", Host: "a", With: "b"}},
-		{Observed: &observedMembers{Group: 0, Index: 9, Voters: []consensus.MemberID{1}, Observers: []consensus.MemberID{2}}},
+		{Observed: &observedMembers{Group: 0, Term: 2, Index: 9, Voters: []consensus.MemberID{1}, Observers: []consensus.MemberID{2}}},
 		{Admit: &hostRecord{Name: "b", ID: "another folder"}}, {Admit: &hostRecord{Name: "c", ID: "x"}}, {Expel: "b"},
 	} {
 		packed, err := pack(c)

@@ -25,7 +25,9 @@ type membersChange struct {
 // observedMembers is a committed configuration of a group, as its leader saw it.
 type observedMembers struct {
 	Group GroupID `codec:"g"`
-	// Index is the entry that carried it: an older one than the catalog knows says nothing.
+	// Term is the leader's, and Index the entry that carried the configuration: what an earlier leader saw, or
+	// the same one earlier, says nothing. A repair can lead back to a lower index, and never to a lower term.
+	Term      consensus.Term       `codec:"t"`
 	Index     consensus.Index      `codec:"i"`
 	Voters    []consensus.MemberID `codec:"v"`
 	Observers []consensus.MemberID `codec:"o"`
@@ -246,10 +248,10 @@ func (v *catalogView) observe(o observedMembers) Outcome {
 		name = v.Groups[i].Name
 	}
 	g := v.edit(name)
-	if o.Index < g.Configuration {
+	if g.knowsLater(o.Term, o.Index) {
 		return Outcome{}
 	}
-	g.Configuration = o.Index
+	g.Configuration, g.Observed = o.Index, o.Term
 	for i := range g.Members {
 		g.Members[i].observe(o.role(g.Members[i].Member))
 	}
@@ -257,6 +259,11 @@ func (v *catalogView) observe(o observedMembers) Outcome {
 		return p.Role == roleNone && o.role(p.Member) == roleNone
 	})
 	return Outcome{}
+}
+
+// knowsLater reports whether the record has a later configuration than the one that a leader saw.
+func (g *groupRecord) knowsLater(term consensus.Term, index consensus.Index) bool {
+	return term < g.Observed || term == g.Observed && index < g.Configuration
 }
 
 func (p *placement) observe(now memberRole) {

@@ -161,15 +161,35 @@ func (p *repairPlanner) plan(g *groupRecord, restored consensus.Restored) (Quoru
 	if err != nil {
 		return QuorumRepair{}, false, err
 	}
-	if p.survives(g, repair.Configuration.Voters) && p.survives(g, repair.Configuration.Outgoing) {
+	if p.decides(g, &repair) {
 		return QuorumRepair{}, false, nil
 	}
 	r := QuorumRepair{Group: g.Name, ID: g.ID, Member: held.Member, Repair: repair}
-	for _, id := range repair.GivenUp {
+	for _, m := range g.Members {
+		if known := m.Is == roleVoter || m.Is == roleObserver; known && m.Member != held.Member && !slices.Contains(r.GivenUp, m.Member) {
+			r.GivenUp = append(r.GivenUp, m.Member) // since this member was away
+		}
+	}
+	for _, id := range r.GivenUp {
 		r.GivenUpHosts = append(r.GivenUpHosts, hostName(g, id))
 	}
 	slices.Sort(r.GivenUpHosts)
 	return r, true, nil
+}
+
+// decides reports whether a group can do without its lost members: by the configuration in the log here, or by
+// a later one that the catalog knows, which was made while this member was away.
+func (p *repairPlanner) decides(g *groupRecord, r *consensus.Repair) bool {
+	if r.ConfigurationIndex >= g.Configuration {
+		return p.survives(g, r.Configuration.Voters) && p.survives(g, r.Configuration.Outgoing)
+	}
+	var voters []consensus.MemberID
+	for _, m := range g.Members {
+		if m.Is == roleVoter {
+			voters = append(voters, m.Member)
+		}
+	}
+	return p.survives(g, voters)
 }
 
 // stored reports whether a member has stored anything here. One whose state is wrong cannot lead.

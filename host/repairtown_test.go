@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/groutlabs/grout/consensus"
 	"github.com/groutlabs/grout/sdk/api"
 )
 
@@ -115,6 +116,82 @@ func TestRepairOfOneGroup(t *testing.T) {
 	w.members(api.MembersRequest{Group: "g", Action: "add", Host: "b"})
 	if reply := w.members(api.MembersRequest{Group: "g", Action: "add", Host: "d"}); !strings.HasPrefix(roles(reply), "a b") {
 		t.Errorf("%s: %+v", roles(reply), reply)
+	}
+}
+
+// TestRepairBehindTheCatalog shows the repair of a member that was away when its group changed: the configuration
+// that the repair writes stands at a lower index than the one that the catalog knows, and the catalog takes it for
+// the later one all the same, so that those which were given up stop.
+func TestRepairBehindTheCatalog(t *testing.T) {
+	w := newTown(t, "a", "b", "c", "d", "e")
+	w.found("g", 3) // on a, b and c
+	a := w.homes["a"]
+	a.stop()
+	w.homes["b"].add("g", "A", 5)
+	w.members(api.MembersRequest{Group: "g", Action: "add", Host: "d", Observer: true})
+	w.homes["b"].stop()
+	w.homes["c"].stop()
+	w.start("a")
+	w.until("a has heard of it", func() bool {
+		g, _ := a.host.machine.view.Load().group("g")
+		return g.settled() && g.on("d") != nil
+	})
+	a.stop()
+	plan, err := a.repair(true, "b", "c")
+	if err != nil || len(plan) != 1 || plan[0].Group != "g" || !slices.Equal(plan[0].GivenUpHosts, []string{"b", "c", "d"}) {
+		t.Fatalf("%+v, %v", plan, err)
+	}
+	w.start("a", "b")
+	w.until("b and d give their members up", func() bool {
+		return w.leader("g") == a && len(w.homes["b"].opened()) == 0 && len(w.homes["d"].opened()) == 0
+	})
+}
+
+// TestRepairAsksTheCatalog shows that a group is left alone whose voters, by what the catalog knows, are a majority
+// without the lost hosts, although all but one of those in the survivor's log are lost: the survivor was away when
+// they were replaced. And the other way round.
+func TestRepairAsksTheCatalog(t *testing.T) {
+	members := func(group GroupID) (all []consensus.MemberID, placed []placement) {
+		for i, host := range []string{"a", "b", "c", "d", "e"} {
+			m := placement{Host: host, Member: memberID(group, i), Home: memberID(0, i), Role: roleVoter, Is: roleVoter}
+			all, placed = append(all, m.Member), append(placed, m)
+		}
+		return all, placed
+	}
+	ids, placed := members(7)
+	record := groupRecord{Name: "g", ID: 7, Initial: ids[:3], Members: []placement{placed[0], placed[3], placed[4]}, Configuration: 20}
+	store := newMemStore()
+	if err := (&Host{cfg: Config{Store: store}}).setTenant(7, tenant{member: ids[0]}); err != nil {
+		t.Fatal(err)
+	}
+	change := func(at consensus.Index, c consensus.Configuration) consensus.Restored {
+		r := consensus.Restored{HardState: consensus.HardState{Term: 1}}
+		for i := consensus.Index(1); i < at; i++ {
+			r.Entries = append(r.Entries, consensus.LogEntry{Term: 1, Index: i, Kind: consensus.EntryNoOp})
+		}
+		r.Entries = append(r.Entries, consensus.LogEntry{
+			Term: 1, Index: at, Kind: consensus.EntryConfiguration, Payload: consensus.EncodeConfiguration(c),
+		})
+		return r
+	}
+	for _, c := range []struct {
+		name string
+		log  consensus.Restored
+		lost []string
+		due  bool
+	}{
+		{"replaced while away", change(5, consensus.Configuration{Voters: ids[:3]}), []string{"b", "c"}, false},
+		{"and lost after that", change(5, consensus.Configuration{Voters: ids[:3]}), []string{"d", "e"}, true},
+		{"changed again since", change(30, consensus.Configuration{Voters: ids[:2], Observers: ids[3:]}), []string{"b"}, true},
+		{"changed, and alive", change(30, consensus.Configuration{Voters: []consensus.MemberID{ids[0], ids[3], ids[4]}}), []string{"d"}, false},
+	} {
+		p := repairPlanner{store: store, life: placed[0].Home, lost: map[string]bool{}}
+		for _, host := range c.lost {
+			p.lost[host] = true
+		}
+		if _, due, err := p.plan(&record, c.log); err != nil || due != c.due {
+			t.Errorf("%s: due %v, %v", c.name, due, err)
+		}
 	}
 }
 

@@ -95,10 +95,12 @@ func (h *Host) ledHere(view *catalogView) []*group {
 
 // news returns the configuration of a leader where the record does not have it yet, nil otherwise.
 func (g *groupRecord) news(s *consensus.Status) *observedMembers {
-	if s.Configuration.Joint() || s.ConfigurationIndex > s.Commit || s.ConfigurationIndex < g.Configuration {
+	if s.Configuration.Joint() || s.ConfigurationIndex > s.Commit || g.knowsLater(s.Term, s.ConfigurationIndex) {
 		return nil
 	}
-	o := &observedMembers{Group: g.ID, Index: s.ConfigurationIndex, Voters: s.Configuration.Voters, Observers: s.Configuration.Observers}
+	o := &observedMembers{
+		Group: g.ID, Term: s.Term, Index: s.ConfigurationIndex, Voters: s.Configuration.Voters, Observers: s.Configuration.Observers,
+	}
 	if slices.ContainsFunc(g.Members, func(p placement) bool {
 		now := o.role(p.Member)
 		return p.Is != roleLost && p.Is != now || p.Role == roleNone && now == roleNone
