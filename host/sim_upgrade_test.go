@@ -74,7 +74,7 @@ func (w *simWorld) upgrade() {
 	a := &simAttempt{op: &simOp{client: &simClient{kind: kindUpgrade}}, number: c.attempts, life: l, began: w.now}
 	l.place(1, "upgrade", func() {
 		before := len(c.replies)
-		l.g.upgrade(spec, l.g.timing.RequestTimeout, func(r Reply) { c.replies = append(c.replies, simReply{a, r}) })
+		l.g.upgrade(spec, l.g.running.Load().at, l.g.timing.RequestTimeout, func(r Reply) { c.replies = append(c.replies, simReply{a, r}) })
 		if len(c.replies) == before {
 			a.key = simRequest{l.g.self, l.g.waiters.next}
 			c.byRequest[a.key] = a

@@ -216,22 +216,23 @@ func (a *applier) supersede() {
 	}
 }
 
-// upgrade has the group change its machine, if this member leads it. reply gets the outcome once the
-// entry is applied here; an error's code says whether the entry may still be applied.
-func (g *group) upgrade(spec machineSpec, timeout time.Duration, reply func(Reply)) {
+// upgrade has the group change the machine that came with the entry after, if this member leads it and no other
+// has taken its place. reply gets the outcome once the entry is applied here; an error's code says whether the
+// entry may still be applied.
+func (g *group) upgrade(spec machineSpec, after consensus.Index, timeout time.Duration, reply func(Reply)) {
 	if refusal := g.refusing.Load(); refusal != nil {
 		reply(Reply{Err: refusal})
 		return
 	}
 	id := g.await(1, waiter{reply: reply, deadline: g.deadline(timeout), size: len(spec.Init)})
 	if id != 0 {
-		g.inbox.call(func() { g.proposeUpgrade(id, spec) })
+		g.inbox.call(func() { g.proposeUpgrade(id, spec, after) })
 	}
 }
 
-func (g *group) proposeUpgrade(id uint64, spec machineSpec) {
+func (g *group) proposeUpgrade(id uint64, spec machineSpec, after consensus.Index) {
 	payload, err := pack(upgradeEntry{
-		Origin: g.self, Request: id, TimeNanos: g.clock.Now().UnixNano(), After: g.running.Load().at,
+		Origin: g.self, Request: id, TimeNanos: g.clock.Now().UnixNano(), After: after,
 		Spec: spec, Version: g.machines.version(),
 	})
 	if err != nil {

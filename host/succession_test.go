@@ -106,8 +106,13 @@ func newShopSim(t *testing.T, seed uint64, members int, modules ...byte) (*sim, 
 
 // upgrade asks the member for another module.
 func (m *simMember) upgrade(module byte) *answered {
+	return m.upgradeAfter(m.g.running.Load().at, module)
+}
+
+// upgradeAfter is for who knows the machine that came with an entry.
+func (m *simMember) upgradeAfter(at consensus.Index, module byte) *answered {
 	a := &answered{}
-	m.g.upgrade(machineSpec{Module: Digest{module}}, maxRequestTimeout, a.take)
+	m.g.upgrade(machineSpec{Module: Digest{module}}, at, maxRequestTimeout, a.take)
 	return a
 }
 
@@ -218,6 +223,11 @@ func TestUpgradeThatFails(t *testing.T) {
 	}
 	if r := twice[2].one(t); r.Outcome.Kind != Trapped || !strings.Contains(r.Outcome.Message, "another upgrade came first") {
 		t.Errorf("an upgrade behind another: %+v", r)
+	}
+	late := leader.upgradeAfter(0, refusesModule) // its requester has looked at the first machine
+	s.until("the outcome", late.done)
+	if r := late.one(t); r.Outcome.Kind != Trapped || !strings.Contains(r.Outcome.Message, "another upgrade came first") {
+		t.Errorf("an upgrade of a machine that is gone: %+v", r)
 	}
 	s.wantUpgraded(p, nextModule)
 	for _, m := range s.all() {

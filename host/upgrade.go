@@ -186,7 +186,10 @@ func (h *Host) Upgrade(ctx context.Context, request api.UpgradeRequest) (api.Upg
 	if err != nil {
 		return api.UpgradeReply{}, err
 	}
-	present := g.running.Load()
+	present, err := h.presentMachine(ctx, g, &record)
+	if err != nil {
+		return api.UpgradeReply{}, err
+	}
 	spec, err := upgradedSpec(present.spec, request)
 	if err != nil {
 		return api.UpgradeReply{}, err
@@ -198,12 +201,22 @@ func (h *Host) Upgrade(ctx context.Context, request api.UpgradeRequest) (api.Upg
 	if err := h.prepareUpgrade(ctx, g, &record, spec); err != nil {
 		return reply, err
 	}
-	at, err := h.proposeUpgrade(ctx, g, spec)
+	at, err := h.proposeUpgrade(ctx, g, spec, present.at)
 	if err != nil {
 		return reply, err
 	}
+	at = min(at, g.running.Load().at) // lower when an earlier request for the same machine brought it
 	reply.Index = uint64(at)
 	return reply, h.catalogKnows(ctx, &record, at)
+}
+
+// presentMachine is the machine that a group runs. A new leader may have to apply upgrades that an earlier one has
+// answered, and of which the catalog has heard therefore.
+func (h *Host) presentMachine(ctx context.Context, g *group, record *groupRecord) (*runningMachine, error) {
+	err := h.watch(ctx, "the leader to apply the last upgrade", func() bool {
+		return g.running.Load().at >= record.Succession.At
+	})
+	return g.running.Load(), err
 }
 
 // upgradedSpec is what the request makes of the present machine. What it leaves out stays.
@@ -263,10 +276,11 @@ func ending(o Outcome) string {
 	return o.Message
 }
 
-// proposeUpgrade proposes the upgrade and waits until it is applied here. It returns the entry's index.
-func (h *Host) proposeUpgrade(ctx context.Context, g *group, spec machineSpec) (consensus.Index, error) {
+// proposeUpgrade proposes the upgrade of the machine that came with the entry after, and waits until it is applied
+// here. It returns the entry's index.
+func (h *Host) proposeUpgrade(ctx context.Context, g *group, spec machineSpec, after consensus.Index) (consensus.Index, error) {
 	answer := make(chan Reply, 1)
-	g.upgrade(spec, maxRequestTimeout, func(r Reply) { answer <- r })
+	g.upgrade(spec, after, maxRequestTimeout, func(r Reply) { answer <- r })
 	select {
 	case r := <-answer:
 		switch {

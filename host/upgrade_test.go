@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/groutlabs/grout/consensus"
 	"github.com/groutlabs/grout/sdk/api"
@@ -166,6 +167,66 @@ func TestUpgradesThatAreRefused(t *testing.T) {
 	}
 }
 
+// TestUpgradesAtOnce shows that of two requests for the same upgrade, both proposed, each is answered with the entry
+// that brought the machine, and neither waits for the catalog to hear of the other entry, which changed nothing.
+func TestUpgradesAtOnce(t *testing.T) {
+	w := newTown(t, "a", "b", "c")
+	id := GroupID(w.run("g").ID)
+	if _, err := w.all()[0].upload("module two"); err != nil {
+		t.Fatal(err)
+	}
+	leader := w.leaderHome("g")
+	slow := leader.store.log(id)
+	before := leader.host.groups["g"].group.status.Load().Last.Index
+	slow.hold()
+	type result struct {
+		reply api.UpgradeReply
+		err   error
+	}
+	results := make(chan result, 2)
+	ctx, cancel := context.WithTimeout(t.Context(), patience/2)
+	defer cancel()
+	for range 2 {
+		go func() {
+			reply, err := leader.host.Upgrade(ctx, api.UpgradeRequest{Group: "g", Module: hexDigest(digestOf([]byte("module two")))})
+			results <- result{reply, err}
+		}()
+	}
+	w.until("both are proposed", func() bool { return leader.host.groups["g"].group.status.Load().Last.Index >= before+2 })
+	slow.release()
+	w.until("both are answered", func() bool { return len(results) == 2 })
+	one, two := <-results, <-results
+	if one.err != nil || two.err != nil || one.reply != two.reply || one.reply.Index != uint64(before+1) {
+		t.Errorf("%+v and %+v after %d", one, two, before)
+	}
+}
+
+// TestUpgradeAtANewLeader shows that a leader which has yet to apply an upgrade that was answered does not take
+// its old machine for the present one: an operator who goes back to the first module is not told that it runs.
+func TestUpgradeAtANewLeader(t *testing.T) {
+	w := newTown(t, "a", "b", "c")
+	first := w.run("g").Module
+	two, err := w.upgrade("g", "module two")
+	if err != nil {
+		t.Fatal(err)
+	}
+	leader := w.leaderHome("g")
+	g, fail := leader.host.serving("g")
+	if fail != nil {
+		t.Fatal(fail)
+	}
+	applied := g.running.Load()
+	g.running.Store(&runningMachine{spec: machineSpec{Module: digestOf([]byte("module of g"))}}) // as before the entry
+	again := time.AfterFunc(200*time.Millisecond, func() { g.running.Store(applied) })
+	defer again.Stop()
+	back, err := wait(w, "the way back", func(ctx context.Context) (api.UpgradeReply, error) {
+		return leader.host.Upgrade(ctx, api.UpgradeRequest{Group: "g", Module: first})
+	})
+	if err != nil || back.From != two.To || back.Index <= two.Index {
+		t.Errorf("%+v, %v", back, err)
+	}
+}
+
 // TestCatalogLearnsLater shows that the catalog hears of an upgrade whose requester went away before it could, from
 // any host that runs it, also after all have restarted.
 func TestCatalogLearnsLater(t *testing.T) {
@@ -184,7 +245,7 @@ func TestCatalogLearnsLater(t *testing.T) {
 		t.Fatal(fail)
 	}
 	done := make(chan Reply, 1)
-	g.upgrade(machineSpec{Module: digest}, maxRequestTimeout, func(r Reply) { done <- r })
+	g.upgrade(machineSpec{Module: digest}, 0, maxRequestTimeout, func(r Reply) { done <- r })
 	w.until("the outcome", func() bool { return len(done) > 0 })
 	for _, name := range w.names {
 		w.homes[name].stop()
