@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/groutlabs/grout/consensus"
+	"github.com/groutlabs/grout/sdk/api"
 )
 
 // ledger is a catalog whose entries a test numbers.
@@ -258,5 +259,43 @@ func TestPages(t *testing.T) {
 	}
 	if l.Close() != nil {
 		t.Error("closing failed")
+	}
+}
+
+// TestCalledOffTooLate shows that a replacement which the group has carried out stands, although it is called off before
+// the catalog knows: no member is taken for one that a repair gave up, and the group keeps its voters. Called off
+// in time, the replaced member stays.
+func TestCalledOffTooLate(t *testing.T) {
+	for _, late := range []bool{false, true} {
+		v := &catalogView{Groups: []groupRecord{{Name: "g", ID: 7}}}
+		for i, name := range []string{"a", "b", "c", "d"} {
+			v.Hosts = append(v.Hosts, hostRecord{Name: name, Life: memberID(0, i)})
+		}
+		var old []consensus.MemberID
+		for _, h := range v.Hosts[:3] {
+			m := v.Groups[0].nextMember(h, roleVoter)
+			m.Is = roleVoter
+			v.Groups[0].Members, old = append(v.Groups[0].Members, m), append(old, m.Member)
+		}
+		successor := memberID(7, 3)
+		v.changeMembers(membersChange{Group: "g", Action: api.MembersReplace, Host: "a", With: "d"})
+		v.observe(observedMembers{Group: 7, Term: 2, Index: 10, Voters: old, Observers: []consensus.MemberID{successor}})
+		if o := v.changeMembers(membersChange{Group: "g", Action: api.MembersRemove, Host: "d"}); o.Kind != Applied {
+			t.Fatal(o)
+		}
+		now := old
+		if late {
+			now = []consensus.MemberID{old[1], old[2], successor}
+		}
+		v.observe(observedMembers{Group: 7, Term: 2, Index: 12, Voters: now})
+		g := &v.Groups[0]
+		if len(g.Members) != 3 || g.voters() != 3 || !g.settled() {
+			t.Errorf("late %v: %+v", late, g.Members)
+		}
+		for _, id := range now {
+			if p := g.placed(id); p == nil || p.Role != roleVoter || p.Is != roleVoter {
+				t.Errorf("late %v: %s is %+v", late, id, p)
+			}
+		}
 	}
 }

@@ -252,6 +252,7 @@ func (v *catalogView) observe(o observedMembers) Outcome {
 		return Outcome{}
 	}
 	g.Configuration, g.Observed = o.Index, o.Term
+	v.standBy(g, &o)
 	for i := range g.Members {
 		g.Members[i].observe(o.role(g.Members[i].Member))
 	}
@@ -259,6 +260,21 @@ func (v *catalogView) observe(o observedMembers) Outcome {
 		return p.Role == roleNone && o.role(p.Member) == roleNone
 	})
 	return Outcome{}
+}
+
+// standBy lets a replacement stand that was called off when the group had carried it out already: nothing brings
+// the replaced member back.
+func (v *catalogView) standBy(g *groupRecord, o *observedMembers) {
+	for i := range g.Members {
+		m := &g.Members[i]
+		old := g.placed(m.Replaces)
+		if m.Role != roleNone || old == nil || old.Role == roleNone || old.Is == roleLost {
+			continue
+		}
+		if o.role(m.Member) != roleNone && o.role(old.Member) == roleNone && v.homeOf(m) {
+			m.Role, old.Role = old.Role, roleNone
+		}
+	}
 }
 
 // knowsLater reports whether the record has a later configuration than the one that a leader saw.
