@@ -50,6 +50,7 @@ type applier struct {
 	// held are queries that wait for an index. They leave when it is applied, or when they are late.
 	held    []pendingQuery
 	holding atomic.Int64
+	views   *views
 	// quit ends the goroutine, done is closed when it has ended.
 	quit, done chan struct{}
 	events     applierEvents
@@ -78,6 +79,8 @@ func newApplier(self consensus.MemberID, replica *replica, events groupEvents, n
 		self: self, replica: replica, events: events, machines: events, now: now, wake: make(chan struct{}, 1),
 		quit: make(chan struct{}), done: make(chan struct{}),
 	}
+	a.views = a.newViews()
+	replica.rest = a.views.rest
 	a.reached(replica.applied.Index)
 	return a
 }
@@ -279,20 +282,24 @@ func (a *applier) applyOne(e consensus.LogEntry, epoch uint64) error {
 	return nil
 }
 
-// runHeld runs the queries whose index is applied, and drops those that are late.
+// runHeld has the queries run whose index is applied, and drops those that are late.
 func (a *applier) runHeld() {
 	kept, now := a.held[:0], a.now()
+	var due []pendingQuery
+	late := 0
 	for _, q := range a.held {
 		switch {
 		case !now.Before(q.deadline):
+			late++
 		case q.index <= a.replica.applied.Index:
-			a.events.answered(q.request, a.replica.query(q.payload, q.caller))
+			due = append(due, q)
 		default:
 			kept = append(kept, q)
 		}
 	}
-	a.asked.Add(int64(len(kept) - len(a.held)))
+	a.asked.Add(-int64(late))
 	clear(a.held[len(kept):])
 	a.held = kept
 	a.holding.Store(int64(len(kept)))
+	a.answer(due)
 }

@@ -136,7 +136,7 @@ func FuzzStoredReplica(f *testing.F) {
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, state []byte) {
 		r := begun(newRegister())
-		image := replicaImage{machine: Image{Pages: make([][]byte, 3)}, state: state}
+		image := replicaImage{pages: make([]*imagePage, 3), state: state}
 		if err := r.restore(image); err != nil {
 			if !errors.Is(err, ErrCorrupt) {
 				t.Fatal(err)

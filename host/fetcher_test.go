@@ -39,12 +39,14 @@ func TestOnlyWhatIsMissingIsFetched(t *testing.T) {
 		stores[name] = openBlobs(t, t.TempDir())
 	}
 	image := replicaImage{state: []byte("the rest")}
+	var pages [][]byte
 	for i := range 64 {
-		image.machine.Pages = append(image.machine.Pages, bytes.Repeat([]byte{byte(i + 1)}, PageBytes))
+		pages = append(pages, bytes.Repeat([]byte{byte(i + 1)}, PageBytes))
 	}
 	meta := consensus.SnapshotMeta{Anchor: consensus.Cursor{Term: 1, Index: 9}, Configuration: consensus.Configuration{Voters: []consensus.MemberID{1}}}
 	var digest Digest
 	for _, name := range []string{"a", "b", "leader"} {
+		image.pages = imagePages(pages)
 		var err error
 		if digest, err = saveImage(stores[name], image, meta); err != nil {
 			t.Fatal(err)
@@ -55,13 +57,13 @@ func TestOnlyWhatIsMissingIsFetched(t *testing.T) {
 		t.Fatal(err)
 	}
 	const missing = 10 // chunks of which the last but one is damaged here, and the last only with the leader
-	for _, page := range image.machine.Pages[:64-missing] {
+	for _, page := range pages[:64-missing] {
 		put(t, stores["self"], string(page))
 	}
-	harmed := put(t, stores["self"], string(image.machine.Pages[62]))
+	harmed := put(t, stores["self"], string(pages[62]))
 	write(t, stores["self"].path(harmed), "other bytes")
 	for _, name := range []string{"a", "b"} {
-		if err := stores[name].Delete(digestOf(image.machine.Pages[63])); err != nil {
+		if err := stores[name].Delete(digestOf(pages[63])); err != nil {
 			t.Fatal(err)
 		}
 	}

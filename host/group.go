@@ -397,6 +397,7 @@ func (g *group) tick() {
 	g.watch.expire(now, g.memberStatus)
 	g.forwards.expire(now)
 	g.dropLate(now)
+	g.applier.views.trim()
 	if g.applier.holding.Load() > 0 {
 		g.applier.add(work{}) // lets it drop the queries that are late
 	}

@@ -54,20 +54,18 @@ func (m *manifest) meta(digest Digest) (consensus.SnapshotMeta, error) {
 	}, nil
 }
 
-// save stores a replica's image chunk by chunk and returns its manifest's digest. Everything is
+// saveImage stores a replica's image chunk by chunk and returns its manifest's digest. Everything is
 // durable on return.
 func saveImage(store *BlobStore, image replicaImage, meta consensus.SnapshotMeta) (Digest, error) {
 	m := manifest{
 		Anchor: meta.Anchor, Configuration: consensus.EncodeConfiguration(meta.Configuration),
-		ConfigurationIndex: meta.ConfigurationIndex, Module: image.module, Header: image.machine.Header,
+		ConfigurationIndex: meta.ConfigurationIndex, Module: image.module, Header: image.header,
+		Pages: make([]byte, 0, 32*len(image.pages)),
 	}
-	for _, page := range image.machine.Pages {
-		digest := Digest{}
-		if page != nil {
-			var err error
-			if digest, err = store.Put(page); err != nil {
-				return Digest{}, err
-			}
+	for _, page := range image.pages {
+		digest, err := page.save(store)
+		if err != nil {
+			return Digest{}, err
 		}
 		m.Pages = append(m.Pages, digest[:]...)
 	}
@@ -117,16 +115,17 @@ func parseManifest(packed []byte) (*manifest, error) {
 
 // loadImage reads the whole image that a manifest describes.
 func loadImage(store *BlobStore, m *manifest) (replicaImage, error) {
-	image := replicaImage{anchor: m.Anchor, module: m.Module, machine: Image{Header: m.Header}}
+	image := replicaImage{anchor: m.Anchor, module: m.Module, header: m.Header, loaded: true}
 	for i := 0; i < len(m.Pages); i += 32 {
-		var page []byte
+		var page *imagePage
 		if d := Digest(m.Pages[i : i+32]); d != (Digest{}) {
-			var err error
-			if page, err = store.Get(d); err != nil {
+			data, err := store.Get(d)
+			if err != nil {
 				return replicaImage{}, fmt.Errorf("page %d of the snapshot at %s: %w", i/32, m.Anchor, err)
 			}
+			page = &imagePage{data: data, digest: d, stored: true}
 		}
-		image.machine.Pages = append(image.machine.Pages, page)
+		image.pages = append(image.pages, page)
 	}
 	for i := 0; i < len(m.State); i += 32 {
 		piece, err := store.Get(Digest(m.State[i : i+32]))

@@ -47,6 +47,46 @@ type Machine interface {
 	Close() error
 }
 
+// Viewer is a Machine that answers queries beside its commands. One that is none answers them between commands.
+type Viewer interface {
+	// Show makes the present state what views show, as that of entry. Like the methods of Machine it
+	// overlaps with none of them.
+	Show(entry EntryContext) error
+	// View makes another view. It may be called while anything else is at work.
+	View() (View, error)
+}
+
+// View answers queries while its machine applies commands. It is used by one goroutine at a time.
+type View interface {
+	// Query runs one query on exactly one state, undoes whatever it wrote, and says which entry's state it was:
+	// that of the last Show, or of a later command. After an error the view is to be closed.
+	Query(caller string, query []byte) (Outcome, EntryContext, error)
+	// Close frees the view. It is called before the machine's Close.
+	Close() error
+}
+
+// Changer is a Machine that knows what changed since its last snapshot.
+type Changer interface {
+	// Changes returns what changed since the last call of Changes or Restore; the first has all that is not zero. The
+	// pages are the caller's to keep.
+	Changes() (Changes, error)
+}
+
+// Changes are what became of a machine's state.
+type Changes struct {
+	// Header is that of the whole image now, Count the number of its pages.
+	Header []byte
+	Count  int
+	// Pages are those that may have changed. Others are as before; those beyond the earlier count are zero.
+	Pages []ChangedPage
+}
+
+// ChangedPage is one page of an image; nil Data is all zero.
+type ChangedPage struct {
+	Index int
+	Data  []byte
+}
+
 // EntryContext is what a machine may know of the entry that it applies.
 type EntryContext struct {
 	Index consensus.Index

@@ -3,6 +3,7 @@ package host
 import (
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/groutlabs/grout/consensus"
 	"github.com/groutlabs/grout/sdk/api"
@@ -24,6 +25,13 @@ type replica struct {
 	timeNanos int64
 	terms     termHistory
 	outbox    outbox
+	// pages are those of the last image; nil for a machine that is no Changer. images counts them, and whole, which
+	// anyone may set, makes the next one build on none before.
+	pages  []*imagePage
+	images int
+	whole  atomic.Bool
+	// rest, when set, ends whatever else uses the machine.
+	rest func()
 }
 
 // answer is the end of one command, for the member that took it from a client.
@@ -115,7 +123,7 @@ type storedReplica struct {
 
 // image captures the whole replica at its applied position.
 func (r *replica) image() (replicaImage, error) {
-	machine, err := r.machine.Image()
+	header, pages, err := r.capture()
 	if err != nil {
 		return replicaImage{}, fmt.Errorf("host: the machine's image at %s: %w", r.applied, err)
 	}
@@ -127,7 +135,7 @@ func (r *replica) image() (replicaImage, error) {
 	if err != nil {
 		return replicaImage{}, err
 	}
-	return replicaImage{anchor: r.applied, machine: machine, module: r.spec.Module, upgraded: r.upgraded, state: state}, nil
+	return replicaImage{anchor: r.applied, header: header, pages: pages, module: r.spec.Module, upgraded: r.upgraded, state: state}, nil
 }
 
 // restore replaces the whole replica, its machine too when the image is of another. With an error
@@ -151,7 +159,10 @@ func (r *replica) restore(image replicaImage) error {
 	if err != nil {
 		return fmt.Errorf("%w for the snapshot at %s: %w", errNoMachine, image.anchor, err)
 	}
-	if err := machine.Restore(image.machine); err != nil {
+	if !fresh {
+		r.still()
+	}
+	if err := machine.Restore(image.machineImage()); err != nil {
 		if fresh {
 			err = errors.Join(err, machine.Close())
 		}
@@ -165,6 +176,7 @@ func (r *replica) restore(image replicaImage) error {
 	r.machine, r.spec, r.upgraded = machine, stored.Machine, stored.Upgraded
 	r.memory, r.applied, r.timeNanos, r.terms = memory, image.anchor, stored.TimeNanos, stored.Terms
 	r.outbox = outbox{done: stored.Published, events: stored.Events}
+	r.adopt(&image)
 	return nil
 }
 
@@ -172,8 +184,12 @@ func (r *replica) restore(image replicaImage) error {
 type replicaImage struct {
 	anchor consensus.Cursor
 	// epoch is the applier's in which it was taken.
-	epoch   uint64
-	machine Image
+	epoch uint64
+	// header and pages are the machine's, as in Image; a nil page is all zero.
+	header []byte
+	pages  []*imagePage
+	// loaded is set when all pages came from the member's chunks.
+	loaded bool
 	// module is the machine's, and upgraded the index of the entry that brought it.
 	module   Digest
 	upgraded consensus.Index

@@ -1,8 +1,10 @@
 package host
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -22,6 +24,8 @@ type simMachine struct {
 	cells   [16]int64
 	digest  uint64
 	version uint8
+	// told are the pages of the last Changes or Restore.
+	told [][]byte
 }
 
 func newSimMachine() *simMachine { return &simMachine{digest: 14695981039346656037, version: 1} }
@@ -111,6 +115,23 @@ func (m *simMachine) Image() (Image, error) {
 	return image, nil
 }
 
+// Changes implements Changer.
+func (m *simMachine) Changes() (Changes, error) {
+	image, err := m.Image()
+	changes := Changes{Header: image.Header, Count: len(image.Pages)}
+	for i, page := range image.Pages {
+		var before []byte
+		if m.told != nil {
+			before = m.told[i]
+		}
+		if !bytes.Equal(before, page) {
+			changes.Pages = append(changes.Pages, ChangedPage{Index: i, Data: page})
+		}
+	}
+	m.told = image.Pages
+	return changes, err
+}
+
 // Restore implements Machine.
 func (m *simMachine) Restore(image Image) error {
 	if len(image.Pages) != simPages || len(image.Header) != 8 {
@@ -119,7 +140,7 @@ func (m *simMachine) Restore(image Image) error {
 	if m.life.g != nil {
 		m.life.node.w.stats.installs++
 	}
-	m.digest, m.cells = binary.BigEndian.Uint64(image.Header), [16]int64{}
+	m.digest, m.cells, m.told = binary.BigEndian.Uint64(image.Header), [16]int64{}, slices.Clone(image.Pages)
 	for i := range m.cells {
 		if page := image.Pages[i%simPages]; page != nil {
 			m.cells[i] = int64(binary.BigEndian.Uint64(page[8*(i/simPages):]))

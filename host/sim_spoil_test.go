@@ -52,7 +52,7 @@ func (w *simWorld) states() (map[Digest][]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		packed, err := pack([]any{image.machine.Header, image.machine.Pages, image.state})
+		packed, err := pack([]any{image.header, image.sums(), image.state})
 		if err != nil {
 			return nil, err
 		}

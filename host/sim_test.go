@@ -472,7 +472,7 @@ func (m *simMember) stateHash() Digest {
 	if err != nil {
 		m.sim.t.Fatal(err)
 	}
-	packed, err := pack([]any{image.machine.Header, image.machine.Pages, image.state})
+	packed, err := pack([]any{image.header, image.sums(), image.state})
 	if err != nil {
 		m.sim.t.Fatal(err)
 	}

@@ -52,6 +52,7 @@ func (m *simMachine) next(spec machineSpec, entry EntryContext) (*simMachine, Ou
 		return nil, Outcome{Kind: Trapped, Message: "as asked"}
 	}
 	next := *m
+	next.told = nil
 	next.version = spec.Module[0]
 	next.cells[12]++
 	next.fold([]byte{next.version, byte(entry.Index), byte(entry.Term)})

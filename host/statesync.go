@@ -70,6 +70,11 @@ func (g *group) beginSnapshot(image replicaImage) {
 func (g *group) snapshotSaved(meta consensus.SnapshotMeta, digest Digest, err error) {
 	upgraded := g.saving.upgraded
 	g.saving = nil
+	if errors.Is(err, errPageForgotten) {
+		g.logger.Warn("no snapshot at this marker, the next one has all pages", "group", g.ref.Name, "anchor", meta.Anchor, "reason", err)
+		g.applier.replica.whole.Store(true)
+		return
+	}
 	if err != nil {
 		g.inbox.fail(fmt.Errorf("host: saving the snapshot at %s: %w", meta.Anchor, err))
 		return

@@ -106,8 +106,9 @@ func (r *replica) replaceMachine(u *upgradeEntry, entry EntryContext) (Outcome, 
 	if err != nil || outcome.Kind != Applied {
 		return outcome, err
 	}
+	r.still()
 	old := r.machine
-	r.machine, r.spec, r.upgraded = next, u.Spec, entry.Index
+	r.machine, r.spec, r.upgraded, r.pages = next, u.Spec, entry.Index, nil
 	if err := old.Close(); err != nil {
 		return Outcome{}, fmt.Errorf("host: closing the machine before the upgrade: %w", err)
 	}
@@ -156,7 +157,15 @@ func (r *replica) close() error {
 	if r.machine == nil {
 		return nil
 	}
+	r.still()
 	return r.machine.Close()
+}
+
+// still waits until nothing else uses the machine.
+func (r *replica) still() {
+	if r.rest != nil {
+		r.rest()
+	}
 }
 
 // machineEvents is what an applier tells its group of the machine itself, from its goroutine.

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/groutlabs/grout/consensus"
 	"github.com/groutlabs/grout/consensus/durable"
 	"github.com/groutlabs/grout/host"
 	"github.com/groutlabs/grout/wasmsm"
@@ -146,6 +147,39 @@ func (m machine) Image() (host.Image, error) {
 
 func (m machine) Restore(image host.Image) error {
 	return m.running.Restore(wasmsm.Image{Header: image.Header, Pages: image.Pages})
+}
+
+// Changes implements host.Changer.
+func (m machine) Changes() (host.Changes, error) {
+	changes, err := m.running.Changes()
+	out := host.Changes{Header: changes.Header, Count: changes.Count, Pages: make([]host.ChangedPage, len(changes.Pages))}
+	for i, p := range changes.Pages {
+		out.Pages[i] = host.ChangedPage{Index: int(p.Index), Data: p.Data}
+	}
+	return out, err
+}
+
+// Show implements host.Viewer.
+func (m machine) Show(entry host.EntryContext) error { return m.running.Show(entryContext(entry)) }
+
+// View implements host.Viewer.
+func (m machine) View() (host.View, error) {
+	v, err := m.running.View()
+	if err != nil {
+		return nil, err
+	}
+	return view{v}, nil
+}
+
+// view is a view of a machine of the sandbox.
+type view struct{ *wasmsm.View }
+
+func (v view) Query(caller string, query []byte) (host.Outcome, host.EntryContext, error) {
+	o, e, err := v.View.Query(caller, query)
+	out, err := outcome(o, err)
+	return out, host.EntryContext{
+		Index: consensus.Index(e.Index), Term: consensus.Term(e.Term), TimeNanos: e.TimeNanos, Caller: e.Caller,
+	}, err
 }
 
 func (m machine) Close() error {

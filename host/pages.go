@@ -1,0 +1,111 @@
+package host
+
+import (
+	"errors"
+	"fmt"
+)
+
+// A snapshot costs what was written since the one before: the machine tells which pages those are, and the
+// others are known by their digests from the earlier snapshot.
+
+// imagePage is one page of a machine's state, shared by all images in which it is the same. It is the
+// applier's until its first image is handed over, and then that of whoever saves images, one at a time.
+type imagePage struct {
+	// data is nil once it is stored.
+	data   []byte
+	digest Digest
+	// stored is set when the member's chunks have it, as a part of its own latest snapshot or of the one
+	// that it was restored from.
+	stored bool
+}
+
+// errPageForgotten means that an image builds on a snapshot whose chunks are gone.
+var errPageForgotten = errors.New("host: a page that has not changed is not among the chunks any more")
+
+// wholeEvery is how often an image has all pages, whatever the machine says of their changes: should it be
+// wrong about one, be it through a bug or bad memory, the comparison of the state hashes finds out then.
+const wholeEvery = 64
+
+// imagePages wraps the pages of an image.
+func imagePages(pages [][]byte) []*imagePage {
+	out := make([]*imagePage, len(pages))
+	for i, data := range pages {
+		if data != nil {
+			out[i] = &imagePage{data: data}
+		}
+	}
+	return out
+}
+
+// capture returns the machine's header and pages at the applied position.
+func (r *replica) capture() ([]byte, []*imagePage, error) {
+	changer, ok := r.machine.(Changer)
+	if !ok {
+		image, err := r.machine.Image()
+		return image.Header, imagePages(image.Pages), err
+	}
+	changes, err := changer.Changes()
+	if err != nil {
+		return nil, nil, err
+	}
+	if r.images++; r.whole.Swap(false) || r.images%wholeEvery == 0 {
+		image, err := r.machine.Image()
+		r.pages = imagePages(image.Pages)
+		return image.Header, r.pages, err
+	}
+	pages := make([]*imagePage, changes.Count)
+	copy(pages, r.pages)
+	for _, p := range changes.Pages {
+		if p.Index < 0 || p.Index >= len(pages) {
+			return nil, nil, fmt.Errorf("host: the machine reports a change of page %d of %d", p.Index, len(pages))
+		}
+		if pages[p.Index] = nil; p.Data != nil {
+			pages[p.Index] = &imagePage{data: p.Data}
+		}
+	}
+	r.pages = pages
+	return changes.Header, pages, nil
+}
+
+// machineImage is the image with all its pages, for Machine.Restore.
+func (i *replicaImage) machineImage() Image {
+	image := Image{Header: i.header, Pages: make([][]byte, len(i.pages))}
+	for n, p := range i.pages {
+		if p != nil {
+			image.Pages[n] = p.data
+		}
+	}
+	return image
+}
+
+// adopt makes an image that the machine was restored to the one that changes are told from.
+func (r *replica) adopt(image *replicaImage) {
+	r.pages = nil
+	if _, ok := r.machine.(Changer); !ok {
+		return
+	}
+	if r.pages = image.pages; image.loaded {
+		for _, p := range image.pages {
+			if p != nil {
+				p.data = nil
+			}
+		}
+	}
+}
+
+// save stores the page, if it is not stored, and returns its digest: zero for a page of zeros.
+func (p *imagePage) save(store *BlobStore) (Digest, error) {
+	switch {
+	case p == nil:
+		return Digest{}, nil
+	case p.stored && store.Has(p.digest):
+		return p.digest, nil
+	case p.stored:
+		return Digest{}, fmt.Errorf("%w: %x", errPageForgotten, p.digest)
+	}
+	digest, err := store.Put(p.data)
+	if err == nil {
+		p.digest, p.stored, p.data = digest, true, nil
+	}
+	return digest, err
+}

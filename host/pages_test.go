@@ -1,0 +1,203 @@
+package host
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"testing"
+
+	"github.com/groutlabs/grout/consensus"
+)
+
+// sums are the digests of an image's pages.
+func (i *replicaImage) sums() []Digest {
+	out := make([]Digest, len(i.pages))
+	for n, p := range i.pages {
+		switch {
+		case p == nil:
+		case p.stored:
+			out[n] = p.digest
+		default:
+			out[n] = digestOf(p.data)
+		}
+	}
+	return out
+}
+
+// sheet is a machine of pages, for snapshots alone. It lies about changes of the page lost.
+type sheet struct {
+	Machine
+	pages   [][]byte
+	changed map[int]bool
+	lost    int
+	told    int
+}
+
+func newSheet(pages int) *sheet {
+	return &sheet{pages: make([][]byte, pages), changed: map[int]bool{}, lost: -1}
+}
+
+func (s *sheet) write(page int, text string) {
+	s.pages[page] = nil
+	if text != "" {
+		s.pages[page] = append([]byte(text), make([]byte, PageBytes-len(text))...)
+	}
+	if page != s.lost {
+		s.changed[page] = true
+	}
+}
+
+func (s *sheet) Image() (Image, error) {
+	return Image{Header: []byte("sheet"), Pages: slices.Clone(s.pages)}, nil
+}
+
+func (s *sheet) Changes() (Changes, error) {
+	c := Changes{Header: []byte("sheet"), Count: len(s.pages)}
+	for _, i := range slices.Sorted(maps.Keys(s.changed)) {
+		if i < len(s.pages) {
+			c.Pages = append(c.Pages, ChangedPage{Index: i, Data: s.pages[i]})
+		}
+	}
+	s.told += len(c.Pages)
+	clear(s.changed)
+	return c, nil
+}
+
+func (s *sheet) Restore(image Image) error {
+	s.pages = slices.Clone(image.Pages)
+	clear(s.changed)
+	return nil
+}
+
+// snapshot saves the replica's state and returns the manifest's digest.
+func snapshot(t *testing.T, r *replica, store *BlobStore) (replicaImage, Digest) {
+	t.Helper()
+	image, err := r.image()
+	if err != nil {
+		t.Fatal(err)
+	}
+	digest, err := saveImage(store, image, metaAt(image.anchor))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return image, digest
+}
+
+func metaAt(anchor consensus.Cursor) consensus.SnapshotMeta {
+	return consensus.SnapshotMeta{Anchor: anchor, Configuration: consensus.Configuration{Voters: []consensus.MemberID{1}}}
+}
+
+// wholeDigest is the digest of the manifest that a replica gets which knows nothing of earlier images.
+func wholeDigest(t *testing.T, s *sheet, at consensus.Cursor) Digest {
+	t.Helper()
+	fresh := newSheet(0)
+	for i, page := range s.pages {
+		fresh.pages = append(fresh.pages, page)
+		fresh.changed[i] = true
+	}
+	r := begun(fresh)
+	r.applied = at
+	_, digest := snapshot(t, r, openBlobs(t, t.TempDir()))
+	return digest
+}
+
+// TestSnapshotsOfChanges shows that a snapshot made of changes is that of the whole state, through pages that
+// are written, emptied, added and taken away, images that are never saved, and a restored snapshot.
+func TestSnapshotsOfChanges(t *testing.T) {
+	s, store := newSheet(5), openBlobs(t, t.TempDir())
+	r := begun(s)
+	want := func(told int) replicaImage {
+		t.Helper()
+		r.applied.Index++
+		s.told = 0
+		image, digest := snapshot(t, r, store)
+		if digest != wholeDigest(t, s, r.applied) || s.told != told {
+			t.Fatalf("at %d: %d pages were told, %d expected; the manifest is that of the whole state: %v",
+				r.applied.Index, s.told, told, digest == wholeDigest(t, s, r.applied))
+		}
+		return image
+	}
+	s.write(0, "zero")
+	s.write(3, "three")
+	want(2)
+	want(0)
+	s.write(3, "four")
+	want(1)
+	s.write(0, "")
+	s.pages = append(s.pages, nil, nil)
+	s.write(6, "six")
+	want(2)
+	s.pages = s.pages[:4]
+	s.write(1, "one")
+	if _, err := r.image(); err != nil { // nobody saves it
+		t.Fatal(err)
+	}
+	saved := want(0)
+
+	m, err := parseManifest(must(store.Get(must(saveImage(store, saved, metaAt(r.applied))))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	loaded := must(loadImage(store, m))
+	s.write(2, "away")
+	if err := r.restore(loaded); err != nil {
+		t.Fatal(err)
+	}
+	want(0)
+	s.write(2, "two")
+	for _, p := range want(1).pages {
+		if p != nil && p.data != nil {
+			t.Error("a stored page is kept in memory")
+		}
+	}
+}
+
+func must[T any](value T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return value
+}
+
+// TestAPageThatIsNotTold shows that a change which the machine does not tell of is in a snapshot all the same, some
+// snapshots later: so the members' comparison finds it.
+func TestAPageThatIsNotTold(t *testing.T) {
+	s, store := newSheet(2), openBlobs(t, t.TempDir())
+	r := begun(s)
+	s.write(1, "before")
+	s.lost = 1
+	for i := range wholeEvery {
+		s.write(1, fmt.Sprint("after ", i))
+		s.write(0, fmt.Sprint(i))
+		r.applied.Index++
+		_, digest := snapshot(t, r, store)
+		if right := digest == wholeDigest(t, s, r.applied); right != (i == wholeEvery-1) && i > 0 {
+			t.Fatalf("snapshot %d is that of the whole state: %v", i, right)
+		}
+	}
+}
+
+// TestForgottenPages shows that a snapshot which builds on chunks that are gone is refused, and that the one after
+// the refusal is whole.
+func TestForgottenPages(t *testing.T) {
+	s, store := newSheet(2), openBlobs(t, t.TempDir())
+	r := begun(s)
+	s.write(1, "one")
+	snapshot(t, r, store)
+	if err := store.Keep(nil); err != nil {
+		t.Fatal(err)
+	}
+	image := must(r.image())
+	if _, err := saveImage(store, image, metaAt(r.applied)); !errors.Is(err, errPageForgotten) {
+		t.Fatalf("the error is %v", err)
+	}
+	r.whole.Store(true)
+	if _, digest := snapshot(t, r, store); digest != wholeDigest(t, s, r.applied) {
+		t.Error("the snapshot after that is another")
+	}
+	if data := must(store.Get(digestOf(s.pages[1]))); !bytes.HasPrefix(data, []byte("one")) {
+		t.Error("its page is not stored")
+	}
+}
