@@ -64,7 +64,7 @@ func (s *cowStore) view() (viewBacking, error) {
 	if err != nil {
 		return nil, fmt.Errorf("wasmsm: mapping %d bytes for a view: %w", len(s.private), err)
 	}
-	v := &cowView{store: s, private: private, known: make([]uint64, uint64(len(private))/s.page/64+1)}
+	v := &cowView{store: s, private: private}
 	v.scan.Store(true)
 	s.shown = append(s.shown, v)
 	return v, nil
@@ -155,6 +155,9 @@ func (v *cowView) learn() error {
 		return err
 	}
 	v.ranges = ranges
+	if words := v.reach/v.store.page/64 + 1; words > uint64(len(v.known)) {
+		v.known = append(v.known, make([]uint64, words-uint64(len(v.known)))...)
+	}
 	for _, r := range ranges {
 		for at := r.start; at < r.end && len(v.pages) <= manyPages; at += v.store.page {
 			word, bit := at/v.store.page/64, uint64(1)<<(at/v.store.page%64)
