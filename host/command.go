@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/groutlabs/grout/consensus"
+	"github.com/groutlabs/grout/sdk/api"
 )
 
 // command is the payload of an EntryCommand: a client's command and what must be replicated beside it.
@@ -43,7 +44,7 @@ const (
 	// maxNameBytes bounds callers, sessions and message IDs.
 	maxNameBytes = 256
 	// MaxCommandBytes bounds a command or a query, and CommandOverhead what is replicated beside it.
-	MaxCommandBytes = 512 << 10
+	MaxCommandBytes = api.MaxCommandBytes
 	commandOverhead = commandFixed + 3*(maxNameBytes+2) + 2*binary.MaxVarintLen64
 )
 

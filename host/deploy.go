@@ -82,6 +82,9 @@ func (h *Host) Deploy(ctx context.Context, request api.DeployRequest) (api.Group
 	if err := h.spread(ctx, record.Module); err != nil {
 		return api.GroupInfo{}, err
 	}
+	if err := h.moduleFits(record.spec()); err != nil {
+		return api.GroupInfo{}, err
+	}
 	copy(record.Key[:], randomBytes(32))
 	copy(record.Seed[:], randomBytes(32))
 	if err := h.rehearse(record); err != nil {
@@ -136,12 +139,11 @@ func (h *Host) checkDeploy(request api.DeployRequest) (groupRecord, error) {
 	if replicas < 0 || replicas > hosts {
 		return groupRecord{}, fault(api.CodeBadRequest, "%d replicas are asked for, the cluster has %d hosts", replicas, hosts)
 	}
-	if err := checkSpec(machineSpec{Module: Digest(raw), Limits: request.Limits, Init: request.Init}); err != nil {
+	spec := machineSpec{Module: Digest(raw), Limits: request.Limits.Or(api.DefaultLimits()), Init: request.Init}
+	if err := checkSpec(spec); err != nil {
 		return groupRecord{}, err
 	}
-	record := groupRecord{
-		Name: request.Group, Module: Digest(raw), Limits: request.Limits, Init: request.Init, Replicas: replicas,
-	}
+	record := groupRecord{Name: request.Group, Module: spec.Module, Limits: spec.Limits, Init: spec.Init, Replicas: replicas}
 	return record, h.checkDemotion(request, &record)
 }
 
@@ -167,17 +169,6 @@ func (h *Host) checkDemotion(request api.DeployRequest, record *groupRecord) err
 	record.DemoteAfterNanos, record.VoterFloor = after.Nanoseconds(), request.VoterFloor
 	if record.VoterFloor == 0 {
 		record.VoterFloor = defaultVoterFloor
-	}
-	return nil
-}
-
-// checkSpec refuses what no machine can be made of.
-func checkSpec(spec machineSpec) error {
-	if spec.Limits.MemoryBytes < 0 || spec.Limits.CommandBytes < 0 || spec.Limits.CommandBytes > MaxCommandBytes {
-		return fault(api.CodeBadRequest, "limits: memory and command bytes cannot be negative, a command has at most %d bytes", MaxCommandBytes)
-	}
-	if len(spec.Init) > MaxCommandBytes {
-		return fault(api.CodeTooLarge, "the init argument has %d bytes, at most %d are possible", len(spec.Init), MaxCommandBytes)
 	}
 	return nil
 }
@@ -374,6 +365,7 @@ func (h *Host) describe(record groupRecord) api.GroupInfo {
 				info.Problems = append(info.Problems, h.cfg.Name+": "+status.problem)
 			}
 			info.Leader = held.group.leaderName()
+			info.Alarms = status.alarms
 			info.Term, info.Commit = uint64(status.Term), uint64(status.Commit)
 			info.Applied = held.group.applier.applied.Load()
 		}
@@ -480,5 +472,6 @@ func briefGroup(name string, held *hosted) api.GroupBrief {
 	if status.problem != "" {
 		b.Problem = status.problem
 	}
+	b.Alarms = status.alarms
 	return b
 }

@@ -138,6 +138,7 @@ type groupStatus struct {
 	snapshot consensus.Index
 	hash     Digest
 	problem  string
+	alarms   []string
 }
 
 // newGroup loads a member from its log. Messages and requests gather from here on, until start.
@@ -428,6 +429,10 @@ func (g *group) publishStatus(problem string) {
 		problem = g.trouble()
 	}
 	s := &groupStatus{Status: g.core.Status(), snapshot: g.fetch.snapshot, hash: g.fetch.current, problem: problem}
+	s.alarms = alarms(g.ref.Name, g.applier.replica.gauge.used(), g.running.Load().spec.Limits)
+	if before := g.status.Load(); len(s.alarms) > 0 && (before == nil || len(before.alarms) == 0) {
+		g.logger.Warn("the machine is near its limits", "group", g.ref.Name, "alarms", s.alarms)
+	}
 	g.status.Store(s)
 }
 

@@ -378,7 +378,7 @@ func (h *Host) Close() error {
 func (h *Host) Execute(request CommandRequest, reply func(Reply)) {
 	g, err := h.serving(request.Group)
 	if err == nil {
-		err = checkCommand(&request, g.commandLimit())
+		err = checkCommand(&request, g.running.Load().spec.commandLimit())
 	}
 	if err != nil {
 		reply(Reply{Err: err})

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+
+	"github.com/groutlabs/grout/sdk/api"
 )
 
 // register is a native machine for tests: 26 counters named A to Z, and the tags of all commands that
@@ -20,11 +22,14 @@ import (
 //	refuse, trap   end without effect
 //	break          this member cannot go on
 //	wait           holds the goroutine until gate is closed
+//	spend A 5      adds 1 and returns five bytes; traps over the limit on outputs
 //	get A          is the only query, beside wait
 type register struct {
 	cells [26]int64
 	tags  map[string]int64
 	gate  chan struct{}
+	// limits are the present ones. The cell M is the memory, in pages.
+	limits api.Limits
 
 	mu     sync.Mutex
 	closed int
@@ -49,6 +54,8 @@ func (r *register) Apply(entry EntryContext, command []byte) (Outcome, error) {
 		return Outcome{Kind: Refused, Code: 7, Message: "as asked"}, nil
 	case words[0] == "break":
 		return Outcome{}, errBroken
+	case len(words) == 3 && words[0] == "spend":
+		return r.spend(words[1], words[2])
 	case len(words) < 3 || words[0] != "add" && words[0] != "emit":
 		return Outcome{Kind: Trapped, Message: "unknown command"}, nil
 	}
@@ -71,6 +78,22 @@ func (r *register) Apply(entry EntryContext, command []byte) (Outcome, error) {
 	}
 	return out, nil
 }
+
+func (r *register) spend(cell, bytes string) (Outcome, error) {
+	n, err := strconv.Atoi(bytes)
+	if limit := int(r.limits.OutputBytes); err != nil || limit > 0 && n > limit {
+		return Outcome{Kind: Trapped, Message: fmt.Sprintf("%s bytes of output, the limit is %d", bytes, limit)}, nil
+	}
+	r.cells[cell[0]-'A']++
+	return Outcome{Output: make([]byte, n)}, nil
+}
+
+func (r *register) SetLimits(limits api.Limits) error {
+	r.limits = limits
+	return nil
+}
+
+func (r *register) MemoryBytes() int64 { return r.cells['M'-'A'] * PageBytes }
 
 func (r *register) Query(_ EntryContext, query []byte) (Outcome, error) {
 	words := strings.Fields(string(query))
@@ -185,6 +208,7 @@ func (m *registers) New(config MachineConfig) (Machine, error) {
 		return nil, m.failure
 	}
 	r := newRegister()
+	r.limits = config.Limits
 	m.made = append(m.made, r)
 	return r, nil
 }

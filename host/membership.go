@@ -105,7 +105,7 @@ func (h *Host) membersReply(ctx context.Context, g *group, record groupRecord) (
 		if planner.status.Role != consensus.Leader {
 			return noLeaderFault(record.Name)
 		}
-		reply.Commit = uint64(planner.status.Commit)
+		reply.Commit, reply.Alarms = uint64(planner.status.Commit), g.status.Load().alarms
 		for _, p := range record.Members {
 			info := p.info(&groupStatus{Status: planner.status})
 			info.Lag, info.Silent = uint64(planner.lag(p.Member)), !g.alive(p.Member)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/groutlabs/grout/consensus"
+	"github.com/groutlabs/grout/sdk/api"
 )
 
 // GroupID names one life of a group: the catalog index that created it. Zero is the catalog itself.
@@ -85,6 +86,15 @@ type Changes struct {
 type ChangedPage struct {
 	Index int
 	Data  []byte
+}
+
+// Limited is a Machine whose limits may change while it runs. The sandbox's machines are; the catalog is not.
+type Limited interface {
+	// SetLimits makes these the limits of every later call. MemoryBytes is no lower than the memory that the
+	// machine has. The error is like that of Machine.Apply.
+	SetLimits(limits api.Limits) error
+	// MemoryBytes is the size of the linear memory, a part of the replicated state.
+	MemoryBytes() int64
 }
 
 // EntryContext is what a machine may know of the entry that it applies.

@@ -31,7 +31,8 @@ type replica struct {
 	images int
 	whole  atomic.Bool
 	// rest, when set, ends whatever else uses the machine.
-	rest func()
+	rest  func()
+	gauge gauge
 }
 
 // answer is the end of one command, for the member that took it from a client.
@@ -85,9 +86,7 @@ func (r *replica) applyCommand(e consensus.LogEntry) (answer, error) {
 		done.reply = Reply{Outcome: known.Outcome, Index: known.Index, Term: known.Term, Duplicate: true}
 		return done, nil
 	}
-	outcome, err := r.machine.Apply(EntryContext{
-		Index: e.Index, Term: e.Term, TimeNanos: r.timeNanos, Caller: c.Caller,
-	}, c.Payload)
+	outcome, err := r.execute(&c, e)
 	if err != nil {
 		return answer{}, err
 	}
@@ -98,6 +97,19 @@ func (r *replica) applyCommand(e consensus.LogEntry) (answer, error) {
 	return done, nil
 }
 
+// execute runs one command in the machine. It may have been appended before the limit on its size was lowered.
+func (r *replica) execute(c *command, e consensus.LogEntry) (Outcome, error) {
+	if limit := r.spec.Limits.CommandBytes; limit > 0 && int64(len(c.Payload)) > limit {
+		return Outcome{Kind: Trapped, Message: fmt.Sprintf("the command has %d bytes, the group's limit is %d", len(c.Payload), limit)}, nil
+	}
+	outcome, err := r.machine.Apply(EntryContext{
+		Index: e.Index, Term: e.Term, TimeNanos: r.timeNanos, Caller: c.Caller,
+	}, c.Payload)
+	r.gauge.command(&outcome)
+	r.gauge.holds(r.machine)
+	return outcome, err
+}
+
 // query runs one query at the applied index.
 func (r *replica) query(payload []byte, caller string) Reply {
 	outcome, err := r.machine.Query(EntryContext{
@@ -106,6 +118,7 @@ func (r *replica) query(payload []byte, caller string) Reply {
 	if err != nil {
 		return Reply{Err: fault(api.CodeInternal, "the query could not run: %v", err), Index: r.applied.Index}
 	}
+	r.gauge.query(&outcome)
 	outcome.Events = nil
 	return Reply{Outcome: outcome, Index: r.applied.Index, Term: r.applied.Term}
 }
@@ -177,6 +190,7 @@ func (r *replica) restore(image replicaImage) error {
 	r.memory, r.applied, r.timeNanos, r.terms = memory, image.anchor, stored.TimeNanos, stored.Terms
 	r.outbox = outbox{done: stored.Published, events: stored.Events}
 	r.adopt(&image)
+	r.gauge.holds(machine)
 	return nil
 }
 

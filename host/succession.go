@@ -11,7 +11,7 @@ import (
 )
 
 // An upgrade in place is an entry of the group's own log, so every member changes its machine at the same
-// index. The new machine takes over the state of the old one; when it cannot, the old one stays, and
+// index; so is a change of the limits alone, for which the machine stays (limits.go). The new machine takes over the state of the old one; when it cannot, the old one stays, and
 // that is an outcome like any other: equal on every member, and the caller's answer.
 
 // machineSpec is what a group's machine is made of now; the rest never changes.
@@ -22,7 +22,20 @@ type machineSpec struct {
 }
 
 func (s *machineSpec) equal(other *machineSpec) bool {
-	return s.Module == other.Module && s.Limits == other.Limits && string(s.Init) == string(other.Init)
+	return s.sameMachine(other) && s.Limits == other.Limits
+}
+
+// sameMachine reports whether the limits alone may differ.
+func (s *machineSpec) sameMachine(other *machineSpec) bool {
+	return s.Module == other.Module && string(s.Init) == string(other.Init)
+}
+
+// commandLimit is the most bytes that a command may have.
+func (s *machineSpec) commandLimit() int {
+	if limit := s.Limits.CommandBytes; limit > 0 {
+		return int(limit)
+	}
+	return MaxCommandBytes
 }
 
 // machineMaker makes the machines of one group on one host.
@@ -100,7 +113,9 @@ func (r *replica) replaceMachine(u *upgradeEntry, entry EntryContext) (Outcome, 
 	case u.Spec.equal(&r.spec):
 		return Outcome{}, nil // an earlier try did it
 	case u.After != r.upgraded:
-		return Outcome{Kind: Trapped, Message: fmt.Sprintf("another upgrade came first, at index %d", r.upgraded)}, nil
+		return Outcome{Kind: Trapped, Message: fmt.Sprintf("another upgrade or change of limits came first, at index %d", r.upgraded)}, nil
+	case u.Spec.sameMachine(&r.spec):
+		return r.changeLimits(u.Spec, entry.Index)
 	}
 	next, outcome, err := r.machines.succeed(r.machine, u.Spec, entry)
 	if err != nil || outcome.Kind != Applied {
@@ -109,6 +124,7 @@ func (r *replica) replaceMachine(u *upgradeEntry, entry EntryContext) (Outcome, 
 	r.still()
 	old := r.machine
 	r.machine, r.spec, r.upgraded, r.pages = next, u.Spec, entry.Index, nil
+	r.gauge.holds(next)
 	if err := old.Close(); err != nil {
 		return Outcome{}, fmt.Errorf("host: closing the machine before the upgrade: %w", err)
 	}
@@ -123,6 +139,9 @@ type rehearsal struct {
 
 // rehearse makes the next machine and drops it: the state stays as it is.
 func (r *replica) rehearse(spec machineSpec) (Outcome, error) {
+	if spec.sameMachine(&r.spec) {
+		return r.tooLow(spec.Limits), nil
+	}
 	next, outcome, err := r.machines.succeed(r.machine, spec, EntryContext{
 		Index: r.applied.Index + 1, Term: r.applied.Term, TimeNanos: r.timeNanos,
 	})
@@ -149,6 +168,7 @@ func (r *replica) begin() error {
 		return fmt.Errorf("%w: %w", errNoMachine, err)
 	}
 	r.machine = machine
+	r.gauge.holds(machine)
 	return nil
 }
 
@@ -285,14 +305,6 @@ func (g *group) lacks(module Digest) {
 type runningMachine struct {
 	spec machineSpec
 	at   consensus.Index
-}
-
-// commandLimit is the most bytes that a command may have. Anyone may call it.
-func (g *group) commandLimit() int {
-	if limit := g.running.Load().spec.Limits.CommandBytes; limit > 0 {
-		return int(limit)
-	}
-	return MaxCommandBytes
 }
 
 // obtainLacking fetches the module that the applier waits for.

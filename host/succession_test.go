@@ -61,6 +61,7 @@ func (c counter) start(spec machineSpec) (Machine, error) {
 		return nil, &lackError{spec.Module}
 	}
 	c.m.machine = newRegister()
+	c.m.machine.limits = spec.Limits
 	return c.m.machine, nil
 }
 
@@ -75,6 +76,7 @@ func (c counter) succeed(old Machine, spec machineSpec, entry EntryContext) (Mac
 		return nil, Outcome{Kind: Trapped, Message: "grout_migrate: as asked"}, nil
 	}
 	next, from := newRegister(), old.(*register)
+	next.limits = spec.Limits
 	next.cells, next.tags = from.cells, maps.Clone(from.tags)
 	next.cells[25] = 100*next.cells[25] + int64(spec.Module[0])
 	c.m.machine = next
@@ -221,12 +223,12 @@ func TestUpgradeThatFails(t *testing.T) {
 	if a, b := twice[0].one(t), twice[1].one(t); a.Outcome.Kind != Applied || b.Outcome.Kind != Applied || a.Index == b.Index {
 		t.Errorf("the same upgrade twice: %+v, %+v", a, b)
 	}
-	if r := twice[2].one(t); r.Outcome.Kind != Trapped || !strings.Contains(r.Outcome.Message, "another upgrade came first") {
+	if r := twice[2].one(t); r.Outcome.Kind != Trapped || !strings.Contains(r.Outcome.Message, "another upgrade or change of limits came first") {
 		t.Errorf("an upgrade behind another: %+v", r)
 	}
 	late := leader.upgradeAfter(0, refusesModule) // its requester has looked at the first machine
 	s.until("the outcome", late.done)
-	if r := late.one(t); r.Outcome.Kind != Trapped || !strings.Contains(r.Outcome.Message, "another upgrade came first") {
+	if r := late.one(t); r.Outcome.Kind != Trapped || !strings.Contains(r.Outcome.Message, "another upgrade or change of limits came first") {
 		t.Errorf("an upgrade of a machine that is gone: %+v", r)
 	}
 	s.wantUpgraded(p, nextModule)

@@ -55,6 +55,9 @@ func (g *groupMachines) succeed(old Machine, spec machineSpec, entry EntryContex
 	if err != nil {
 		return nil, Outcome{}, err
 	}
+	if limit := spec.Limits.ModuleBytes; limit > 0 && int64(len(module)) > limit {
+		return nil, Outcome{Kind: Trapped, Message: fmt.Sprintf("the module has %d bytes, the group's module_bytes is %d", len(module), limit)}, nil
+	}
 	return g.host.cfg.Machines.Upgrade(old, g.config(spec, module), entry)
 }
 
@@ -152,11 +155,12 @@ func (v *catalogView) upgrade(u groupUpgrade) Outcome {
 
 // succeed makes the record one of a group that was upgraded.
 func (r *groupRecord) succeed(u groupUpgrade) {
-	s := succession{First: r.Succession.First, Next: r.Succession.Next, At: u.At}
-	if s.First == nil {
+	s := succession{First: r.Succession.First, Past: r.Succession.Past, Next: r.Succession.Next, At: u.At}
+	switch {
+	case s.First == nil:
 		first := r.spec()
 		s.First = &first
-	} else {
+	case r.Module != u.Spec.Module: // and not the limits alone
 		s.Past = append(slices.Clone(r.Succession.Past), r.Module)
 		s.Past = s.Past[max(0, len(s.Past)-maxPastModules):]
 	}
@@ -171,6 +175,9 @@ type Upgrades interface {
 	// Upgrade changes the machine of a group that is led from this host, and waits for the outcome. A
 	// group that runs the requested machine already has been upgraded.
 	Upgrade(ctx context.Context, request api.UpgradeRequest) (api.UpgradeReply, error)
+	// Limits describes the limits of a group that is led from this host, after changing those that the request
+	// names and waiting for the outcome.
+	Limits(ctx context.Context, request api.LimitsRequest) (api.LimitsReply, error)
 }
 
 // Upgrade implements Upgrades.
@@ -178,15 +185,11 @@ func (h *Host) Upgrade(ctx context.Context, request api.UpgradeRequest) (api.Upg
 	if err := h.waiting(); err != nil {
 		return api.UpgradeReply{}, err
 	}
-	record, err := h.findGroup(ctx, request.Group)
+	record, g, err := h.ledGroup(ctx, request.Group)
 	if err != nil {
 		return api.UpgradeReply{}, err
 	}
-	g, err := h.leading(record.Name)
-	if err != nil {
-		return api.UpgradeReply{}, err
-	}
-	present, err := h.presentMachine(ctx, g, &record)
+	present, err := h.presentMachine(ctx, g, record)
 	if err != nil {
 		return api.UpgradeReply{}, err
 	}
@@ -196,18 +199,31 @@ func (h *Host) Upgrade(ctx context.Context, request api.UpgradeRequest) (api.Upg
 	}
 	reply := api.UpgradeReply{Group: record.Name, From: hexDigest(present.spec.Module), To: request.Module, Index: uint64(present.at)}
 	if spec.equal(&present.spec) {
-		return reply, h.catalogKnows(ctx, &record, present.at)
+		return reply, h.catalogKnows(ctx, record, present.at)
 	}
-	if err := h.prepareUpgrade(ctx, g, &record, spec); err != nil {
+	if err := h.prepareUpgrade(ctx, g, record, spec); err != nil {
 		return reply, err
 	}
-	at, err := h.proposeUpgrade(ctx, g, spec, present.at)
+	at, outcome, err := g.proposeSpec(ctx, spec, present.at)
 	if err != nil {
 		return reply, err
 	}
+	if outcome.Kind != Applied {
+		return reply, fault(api.CodeBadModule, "the upgrade at index %d of the log failed on every member, and the old module stays: %s", at, ending(outcome))
+	}
 	at = min(at, g.running.Load().at) // lower when an earlier request for the same machine brought it
 	reply.Index = uint64(at)
-	return reply, h.catalogKnows(ctx, &record, at)
+	return reply, h.catalogKnows(ctx, record, at)
+}
+
+// ledGroup is a group that is led from this host, and its record.
+func (h *Host) ledGroup(ctx context.Context, name string) (*groupRecord, *group, error) {
+	record, err := h.findGroup(ctx, name)
+	if err != nil {
+		return nil, nil, err
+	}
+	g, err := h.leading(record.Name)
+	return &record, g, err
 }
 
 // presentMachine is the machine that a group runs. A new leader may have to apply upgrades that an earlier one has
@@ -227,12 +243,7 @@ func upgradedSpec(present machineSpec, request api.UpgradeRequest) (machineSpec,
 	}
 	spec := present
 	spec.Module = Digest(raw)
-	if request.Limits.MemoryBytes != 0 {
-		spec.Limits.MemoryBytes = request.Limits.MemoryBytes
-	}
-	if request.Limits.CommandBytes != 0 {
-		spec.Limits.CommandBytes = request.Limits.CommandBytes
-	}
+	spec.Limits = request.Limits.Or(spec.Limits)
 	if request.Init != nil {
 		spec.Init = *request.Init
 	}
@@ -245,12 +256,24 @@ func (h *Host) prepareUpgrade(ctx context.Context, g *group, record *groupRecord
 	if err := h.spread(ctx, spec.Module); err != nil {
 		return err
 	}
+	if err := h.moduleFits(spec); err != nil {
+		return err
+	}
 	if _, err := h.change(ctx, catalogCommand{Upgrade: &groupUpgrade{Group: record.ID, Spec: spec}}); err != nil {
 		return err
 	}
 	if err := g.machines.obtain(ctx, spec.Module); err != nil {
 		return err
 	}
+	outcome, err := g.rehearse(ctx, spec)
+	if err == nil && outcome.Kind != Applied {
+		return fault(api.CodeBadModule, "the module cannot take over from the present one, and nothing has changed: %s", ending(outcome))
+	}
+	return err
+}
+
+// rehearse asks whether the state here could be taken over by a machine of spec.
+func (g *group) rehearse(ctx context.Context, spec machineSpec) (Outcome, error) {
 	type result struct {
 		outcome Outcome
 		err     error
@@ -259,12 +282,9 @@ func (h *Host) prepareUpgrade(ctx context.Context, g *group, record *groupRecord
 	g.applier.add(work{rehearse: &rehearsal{spec, func(o Outcome, err error) { done <- result{o, err} }}})
 	select {
 	case r := <-done:
-		if r.err == nil && r.outcome.Kind != Applied {
-			return fault(api.CodeBadModule, "the module cannot take over from the present one, and nothing has changed: %s", ending(r.outcome))
-		}
-		return r.err
+		return r.outcome, r.err
 	case <-ctx.Done():
-		return fault(api.CodeNoLeader, "the leader of group %s did not get to rehearse the upgrade in time: nothing has changed, try again", record.Name)
+		return Outcome{}, fault(api.CodeNoLeader, "the leader of group %s did not get to rehearse the change in time: nothing has changed, try again", g.ref.Name)
 	}
 }
 
@@ -276,22 +296,19 @@ func ending(o Outcome) string {
 	return o.Message
 }
 
-// proposeUpgrade proposes the upgrade of the machine that came with the entry after, and waits until it is applied
-// here. It returns the entry's index.
-func (h *Host) proposeUpgrade(ctx context.Context, g *group, spec machineSpec, after consensus.Index) (consensus.Index, error) {
+// proposeSpec proposes another module or other limits than the machine has that came with the entry after, and waits
+// until the entry is applied here. It returns the entry's index and outcome.
+func (g *group) proposeSpec(ctx context.Context, spec machineSpec, after consensus.Index) (consensus.Index, Outcome, error) {
 	answer := make(chan Reply, 1)
 	g.upgrade(spec, after, maxRequestTimeout, func(r Reply) { answer <- r })
 	select {
 	case r := <-answer:
-		switch {
-		case r.Err != nil:
-			return 0, r.Err
-		case r.Outcome.Kind != Applied:
-			return 0, fault(api.CodeBadModule, "the upgrade at index %d of the log failed on every member, and the old module stays: %s", r.Index, ending(r.Outcome))
+		if r.Err != nil {
+			return 0, Outcome{}, r.Err
 		}
-		return r.Index, nil
+		return r.Index, r.Outcome, nil
 	case <-ctx.Done():
-		return 0, fault(api.CodeUnknown, "the upgrade was proposed and not applied in time: look at the group before trying again")
+		return 0, Outcome{}, fault(api.CodeUnknown, "the change was proposed and not applied in time: look at the group before trying again")
 	}
 }
 

@@ -131,7 +131,7 @@ func TestUpgradesThatAreRefused(t *testing.T) {
 		"404 there is no group":                   {Group: "nobody", Module: digest},
 		"400 module \"zz\" is not a SHA-256":      {Group: "g", Module: "zz"},
 		"404 the cluster does not know module":    {Group: "g", Module: hexDigest(Digest{7})},
-		"400 limits: memory and command bytes":    {Group: "g", Module: digest, Limits: api.Limits{MemoryBytes: -1}},
+		"400 limits: memory_bytes is -1, 65536":   {Group: "g", Module: digest, Limits: api.Limits{MemoryBytes: -1}},
 		"413 the init argument has 524289 bytes,": {Group: "g", Module: digest, Init: new(make([]byte, MaxCommandBytes+1))},
 	} {
 		_, err := wait(w, "the refusal", func(ctx context.Context) (api.UpgradeReply, error) { return leader.host.Upgrade(ctx, request) })

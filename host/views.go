@@ -16,6 +16,7 @@ import (
 type views struct {
 	limit    int
 	answered func(request uint64, reply Reply)
+	gauge    *gauge
 	// left is told how many queries were answered or dropped, returned gets those that no view can be made for.
 	left     func(n int)
 	returned func([]pendingQuery)
@@ -148,6 +149,7 @@ func (v *views) endWork() {
 // answer runs one query. It reports false when the view is of no use any more.
 func (v *views) answer(view View, q pendingQuery) bool {
 	outcome, entry, err := view.Query(q.caller, q.payload)
+	v.gauge.query(&outcome)
 	outcome.Events = nil
 	reply := Reply{Outcome: outcome, Index: entry.Index, Term: entry.Term}
 	if err != nil {
@@ -240,7 +242,7 @@ func (a *applier) answer(due []pendingQuery) {
 // newViews makes the applier's views.
 func (a *applier) newViews() *views {
 	v := &views{
-		limit: runtime.GOMAXPROCS(0), answered: a.events.answered, now: a.now,
+		limit: runtime.GOMAXPROCS(0), answered: a.events.answered, gauge: &a.replica.gauge, now: a.now,
 		left:     func(n int) { a.asked.Add(-int64(n)) },
 		returned: func(queries []pendingQuery) { a.add(work{queries: queries}) },
 	}

@@ -30,8 +30,9 @@ type Limits struct {
 	// EventBytes bounds the events' suffixes and payloads together; more is a trap. Default 512 KiB.
 	EventBytes int
 	// Fuel bounds the work of one command, QueryFuel that of a query; more is a trap. One fuel is about one
-	// simple instruction, see docs/PREPARER.md. A start, an export and a migration may use four
-	// times a command's. Default 5,000,000,000 each: two or three seconds.
+	// simple instruction, see docs/PREPARER.md. A start may use four times the
+	// default, an export and a migration four times a command's, and of the default at least. Default
+	// 5,000,000,000 each: two or three seconds.
 	Fuel, QueryFuel int64
 	// LogBytes bounds the log of one command or query; more is dropped. Default 64 KiB.
 	LogBytes int

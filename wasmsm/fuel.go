@@ -6,7 +6,8 @@ import (
 )
 
 // startFactor is how many times a command's fuel a start, an export and a migration may use: they
-// look at the whole state, and come rarely.
+// look at the whole state, and come rarely. Of a start the command is one under the default limits: a machine that
+// could start once can always, whatever limits its group was given since.
 const startFactor = 4
 
 // What a host function costs: hostCallPrice, and bytePrice for each byte of the guest's memory that it
@@ -23,8 +24,10 @@ func (l *Limits) budget(kind callKind) int64 {
 		return l.Fuel
 	case callQuery:
 		return l.QueryFuel
+	case callStart, callInit:
+		return startFactor * defaultLimits.Fuel
 	}
-	return startFactor * l.Fuel
+	return startFactor * max(l.Fuel, defaultLimits.Fuel)
 }
 
 // what names a call to the reader of an error.

@@ -71,6 +71,18 @@ func TestOutOfFuel(t *testing.T) {
 	})
 }
 
+// TestALoweredLimitStarts shows that a machine starts under limits that its start would exceed: a group's may be
+// lowered at any time, and its members start again.
+func TestALoweredLimitStarts(t *testing.T) {
+	m := newTestMachine(t, newTestRuntime(t, Config{}), probeModule, MachineConfig{Limits: Limits{Fuel: 1, QueryFuel: 1, OutputBytes: 1}})
+	if outcome := apply(t, m, 1, operation(opReturn)); outcome.Kind != Trapped || outcome.Fuel != 1 {
+		t.Errorf("one fuel is not enough: %+v", outcome)
+	}
+	if m.MemoryBytes() != pageBytes {
+		t.Errorf("the memory has %d bytes", m.MemoryBytes())
+	}
+}
+
 // TestSetLimits shows that limits change between calls without a change of the state, that more
 // memory can be had later, and that a memory over its limit stays and cannot grow.
 func TestSetLimits(t *testing.T) {

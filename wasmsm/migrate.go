@@ -93,10 +93,15 @@ func startOutcome(err error) (*Machine, Outcome, error) {
 	return nil, Outcome{}, fmt.Errorf("wasmsm: starting the new machine: %w", err)
 }
 
-// outputLimit bounds the present call's output. An export may be as large as the memory it describes.
+// outputLimit bounds the present call's output. An export may be as large as the memory it describes. What is called
+// once, at the start, has the runtime's limit: a machine that could start once can always, whatever limits it was
+// given since.
 func (m *Machine) outputLimit() int {
-	if m.call.kind == callExport {
+	switch m.call.kind {
+	case callExport:
 		return int(m.limits.MemoryBytes)
+	case callStart, callInit, callMigrate:
+		return m.module.runtime.config.Limits.OutputBytes
 	}
 	return m.limits.OutputBytes
 }

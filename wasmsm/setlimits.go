@@ -27,5 +27,8 @@ func (m *Machine) SetLimits(limits Limits) error {
 	return nil
 }
 
+// MemoryBytes is the present size of the linear memory.
+func (m *Machine) MemoryBytes() int64 { return int64(m.linear.size) }
+
 // Limits returns the machine's limits.
 func (m *Machine) Limits() Limits { return m.limits }

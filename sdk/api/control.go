@@ -28,6 +28,9 @@ const (
 	// VerbMembers shows or changes the members of a group: MembersRequest, MembersReply. The host of the
 	// group's leader carries it out.
 	VerbMembers = "members"
+	// VerbLimits shows or changes the limits of a group's machine; sent to the leader's host: LimitsRequest,
+	// LimitsReply.
+	VerbLimits = "limits"
 	// VerbHosts shows or changes the hosts of the cluster: HostsRequest, HostsReply.
 	VerbHosts = "hosts"
 )
@@ -80,6 +83,8 @@ type MembersReply struct {
 	// VoterFloor is how many voters stay in any case.
 	DemoteAfter string `json:"demote_after,omitempty"`
 	VoterFloor  int    `json:"voter_floor,omitempty"`
+	// Alarms say which limits of the group's machine are near.
+	Alarms []string `json:"alarms,omitempty"`
 }
 
 // HostsRequest asks for the hosts of the cluster, and for a change of them.
@@ -131,12 +136,6 @@ type UploadReply struct {
 	Received int64 `json:"received"`
 	// Stored is set once the whole module was checked and stored.
 	Stored bool `json:"stored"`
-}
-
-// Limits bound one group's machine. Zero means the default.
-type Limits struct {
-	MemoryBytes  int64 `json:"memory_bytes,omitempty"`
-	CommandBytes int64 `json:"command_bytes,omitempty"`
 }
 
 // DeployRequest asks for a group.
@@ -208,6 +207,8 @@ type GroupInfo struct {
 	Created  time.Time    `json:"created"`
 	Members  []MemberInfo `json:"members"`
 	Problems []string     `json:"problems,omitempty"`
+	// Alarms say which limits of the machine are near, as the answering host's member sees it.
+	Alarms []string `json:"alarms,omitempty"`
 }
 
 // MemberInfo describes one member of a group.
@@ -257,4 +258,6 @@ type GroupBrief struct {
 	LogEntries   int    `json:"log_entries"`
 	// Problem is why the member stopped, or what is wrong with its state or another's, "" while all is well.
 	Problem string `json:"problem,omitempty"`
+	// Alarms say which limits of the machine are near.
+	Alarms []string `json:"alarms,omitempty"`
 }

@@ -35,32 +35,44 @@ func (a *Admin) ChangeMembers(ctx context.Context, request api.MembersRequest, p
 // membersPace bounds how far apart the looks at a change are: the backoff after so many attempts.
 const membersPace = 4
 
-// members puts one request to the host of the group's leader, as often as that turns out to be another one.
+// members puts one request to the host of the group's leader.
 func (a *Admin) members(ctx context.Context, request api.MembersRequest, progress func(api.MembersReply)) (api.MembersReply, error) {
+	var reply api.MembersReply
+	err := a.atLeader(ctx, api.VerbMembers, request.Group, request, &reply)
+	if err == nil && progress != nil {
+		progress(reply)
+	}
+	return reply, err
+}
+
+// Limits describes the limits of a group's machine, after changing those of the request that are not zero, as the
+// host of the leader sees them. It is tried again while there is no leader; after ErrUnknownOutcome the same
+// request can be made again.
+func (a *Admin) Limits(ctx context.Context, request api.LimitsRequest) (api.LimitsReply, error) {
+	var reply api.LimitsReply
+	err := a.atLeader(ctx, api.VerbLimits, request.Group, request, &reply)
+	return reply, err
+}
+
+// atLeader puts one request to the host of a group's leader, as often as that turns out to be another one.
+func (a *Admin) atLeader(ctx context.Context, verb, group string, request, reply any) error {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
 	body, err := json.Marshal(request)
 	if err != nil {
-		return api.MembersReply{}, fmt.Errorf("client: encoding the request %s: %w", api.VerbMembers, err)
+		return fmt.Errorf("client: encoding the request %s: %w", verb, err)
 	}
 	for attempt := 1; ; attempt++ {
-		var reply api.MembersReply
-		leader, err := a.leader(ctx, request.Group)
+		leader, err := a.leader(ctx, group)
 		if err == nil {
-			err = a.once(ctx, api.Control(api.VerbMembers, leader), nil, body, &reply)
+			err = a.once(ctx, api.Control(verb, leader), nil, body, reply)
 		}
-		if err == nil {
-			if progress != nil {
-				progress(reply)
-			}
-			return reply, nil
-		}
-		if !nothingHappened(err) {
-			return reply, err
+		if err == nil || !nothingHappened(err) {
+			return err
 		}
 		pause(ctx, a.client.config.backoff(attempt))
 		if ctx.Err() != nil {
-			return reply, fmt.Errorf("client: the members of group %s: %w (attempt %d: %w)", request.Group, context.Cause(ctx), attempt, err)
+			return fmt.Errorf("client: %s of group %s: %w (attempt %d: %w)", verb, group, context.Cause(ctx), attempt, err)
 		}
 	}
 }

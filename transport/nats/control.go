@@ -45,6 +45,7 @@ func (s *server) serveControl(shared bool) (micro.Service, error) {
 		api.VerbStatus:   s.status,
 		api.VerbMembers:  s.changeMembers,
 		api.VerbHosts:    s.changeHosts,
+		api.VerbLimits:   s.limits,
 	} {
 		handle := s.controlHandler(run)
 		endpoints = append(endpoints, endpoint{name + "-" + me, api.Control(name, me), false, handle})
@@ -199,6 +200,17 @@ func (s *server) upgrade(ctx context.Context, msg controlRequest) (any, error) {
 		return nil, err
 	}
 	return s.upgrades.Upgrade(ctx, request)
+}
+
+func (s *server) limits(ctx context.Context, msg controlRequest) (any, error) {
+	var request api.LimitsRequest
+	if err := decodeJSON(msg.data, &request); err != nil {
+		return nil, err
+	}
+	if err := checkGroup(request.Group); err != nil {
+		return nil, err
+	}
+	return s.upgrades.Limits(ctx, request)
 }
 
 func (s *server) list(ctx context.Context, msg controlRequest) (any, error) {

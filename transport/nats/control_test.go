@@ -29,6 +29,10 @@ func adminHost(asked *lockedLog[string]) *fakeHost {
 			asked.add(fmt.Sprintf("upgrade %s %s %d %s", r.Group, r.Module, r.Limits.MemoryBytes, init))
 			return api.UpgradeReply{Group: r.Group, Index: 9}, nil
 		},
+		limits: func(r api.LimitsRequest) (api.LimitsReply, error) {
+			asked.add(fmt.Sprintf("limits %s %d", r.Group, r.Limits.MemoryBytes))
+			return api.LimitsReply{Group: r.Group, Index: 8}, nil
+		},
 		deploy: func(_ context.Context, r api.DeployRequest) (api.GroupInfo, error) {
 			asked.add(fmt.Sprintf("deploy %+v", r))
 			return api.GroupInfo{Group: r.Group, Leader: "a"}, nil
@@ -77,7 +81,9 @@ func TestControlVerbs(t *testing.T) {
 		{"upload.a", natsgo.Header{"Grout-Digest": {digest}, "Grout-Offset": {"0"}, "Grout-Size": {"5"}}, "xyz", "upload abab 0/5 xyz", `"received":3`},
 		{"upgrade", nil, `{"group":"g","module":"cd","limits":{"memory_bytes":5},"init":"eA=="}`, "upgrade g cd 5 x", `"index":9`},
 		{"upgrade", nil, `{"group":"g","module":"cd","limits":{}}`, "upgrade g cd 0 none", `"index":9`},
-		{"deploy", nil, `{"group":"g","module":"ab","replicas":3,"limits":{}}`, "deploy {Group:g Module:ab Replicas:3 Limits:{MemoryBytes:0 CommandBytes:0} Init:[] DemoteAfter: VoterFloor:0}", `"leader":"a"`},
+		{"deploy", nil, `{"group":"g","module":"ab","replicas":3,"limits":{}}`, "deploy {Group:g Module:ab Replicas:3 Limits:{MemoryBytes:0 CommandBytes:0 OutputBytes:0 Fuel:0 QueryFuel:0 Events:0 EventBytes:0 LogBytes:0 ModuleBytes:0} Init:[] DemoteAfter: VoterFloor:0}", `"leader":"a"`},
+		{"limits", nil, `{"group":"g","limits":{"memory_bytes":5}}`, "limits g 5", `"index":8`},
+		{"limits.a", nil, `{"group":"g"}`, "limits g 0", `"limits":{}`},
 		{"ls", nil, `{}`, "describe ", `"groups":[{"group":"counter"`},
 		{"ls", nil, ``, "describe ", `"groups":[{"group":"counter"`},
 		{"info.a", nil, `{"group":"counter"}`, "describe counter", `"group":"counter"`},
@@ -124,6 +130,8 @@ func TestControlErrors(t *testing.T) {
 		{"deploy", nil, `{"group":"a.b"}`, "400 group: bad name", false},
 		{"deploy", nil, `{"group":"g"} x`, "400 the body goes on after its JSON", false},
 		{"upgrade", nil, `{"group":"a.b"}`, "400 group: bad name", false},
+		{"limits", nil, `{"group":"g","gas":3}`, "400 the body is not the JSON expected here", false},
+		{"limits", nil, `{"group":"a.b"}`, "400 group: bad name", false},
 		{"upgrade", nil, `{"group":"g","replicas":3}`, "400 the body is not the JSON expected here", false},
 		{"deploy", nil, `{"group":5}`, "400 the body is not the JSON expected here", false},
 		{"info", nil, ``, "400 group: bad name", false},

@@ -120,6 +120,7 @@ type fakeHost struct {
 	upload   func(host.UploadPiece) (api.UploadReply, error)
 	deploy   func(context.Context, api.DeployRequest) (api.GroupInfo, error)
 	upgrade  func(api.UpgradeRequest) (api.UpgradeReply, error)
+	limits   func(api.LimitsRequest) (api.LimitsReply, error)
 	change   func(string, api.TransferRequest) error
 	describe func(string) ([]api.GroupInfo, error)
 	members  func(api.MembersRequest) (api.MembersReply, error)
@@ -160,6 +161,10 @@ func (f *fakeHost) Deploy(ctx context.Context, r api.DeployRequest) (api.GroupIn
 
 func (f *fakeHost) Upgrade(_ context.Context, r api.UpgradeRequest) (api.UpgradeReply, error) {
 	return f.upgrade(r)
+}
+
+func (f *fakeHost) Limits(_ context.Context, r api.LimitsRequest) (api.LimitsReply, error) {
+	return f.limits(r)
 }
 
 func (f *fakeHost) Change(_ context.Context, verb string, r api.TransferRequest) error {

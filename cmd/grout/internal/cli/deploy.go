@@ -20,26 +20,22 @@ import (
 
 // The flags of deploy.
 const (
-	flagReplicas   = "replicas"
-	flagMemory     = "memory"
-	flagMaxCommand = "max-command"
-	flagInit       = "init"
-	flagDemote     = "demote-after"
-	flagFloor      = "voter-floor"
+	flagReplicas = "replicas"
+	flagInit     = "init"
+	flagDemote   = "demote-after"
+	flagFloor    = "voter-floor"
 )
 
 func deployDescription() verb {
 	return verb{
 		name: "deploy", usage: "run a module as a group", arguments: "GROUP FILE|DIR", category: categoryModules,
-		least: 2, most: 2, group: true, run: deployVerb, flags: []urfave.Flag{
+		least: 2, most: 2, group: true, run: deployVerb, flags: append([]urfave.Flag{
 			&urfave.IntFlag{Name: flagReplicas, Usage: "members of the group; default 3, or every host if there are fewer"},
-			&urfave.StringFlag{Name: flagMemory, Usage: "bound of the machine's memory, such as 64MiB; default 256MiB"},
-			&urfave.StringFlag{Name: flagMaxCommand, Usage: "bound of one command, such as 4KiB; default 512KiB"},
 			&urfave.StringFlag{Name: flagInit, Usage: "the machine's init argument: text, @FILE or -"},
 			&urfave.DurationFlag{Name: flagDemote, Usage: "make a voter that is silent for so long an observer; default never"},
 			&urfave.IntFlag{Name: flagFloor, Usage: "voters that --demote-after leaves in any case; default 3"},
 			progressFlag(),
-		},
+		}, limitsFlags("")...),
 		description: `A folder is built first. The module is checked here before anything is sent, uploaded to one host,
 copied to the others, and started; deploy returns when the group has a leader, within 1m unless
 --timeout says otherwise.
@@ -110,10 +106,7 @@ func (c *call) deployRequest() (api.DeployRequest, error) {
 		request.DemoteAfter, request.VoterFloor = after.String(), c.cli.Int(flagFloor)
 	}
 	var err error
-	if request.Limits.MemoryBytes, err = c.bytes(flagMemory); err != nil {
-		return request, err
-	}
-	if request.Limits.CommandBytes, err = c.bytes(flagMaxCommand); err != nil {
+	if request.Limits, err = c.limits(); err != nil {
 		return request, err
 	}
 	if c.cli.IsSet(flagInit) {
@@ -131,12 +124,9 @@ var units = []struct {
 	{"K", 1 << 10}, {"M", 1 << 20}, {"G", 1 << 30}, {"B", 1}, {"", 1},
 }
 
-// bytes reads a size, 0 when the flag is not given.
+// bytes reads a size.
 func (c *call) bytes(flag string) (int64, error) {
 	text := strings.TrimSpace(c.cli.String(flag))
-	if text == "" {
-		return 0, nil
-	}
 	for _, unit := range units {
 		digits, ok := strings.CutSuffix(text, unit.suffix)
 		if !ok {

@@ -58,7 +58,7 @@ Examples:
 
 Examples:
   grout snapshot counter`,
-	}, membersDescription(), hostsDescription()}
+	}, limitsDescription(), membersDescription(), hostsDescription()}
 }
 
 // groupJSON is the shape of `grout info --json`, `grout deploy --json` and of the elements of
@@ -75,6 +75,7 @@ type groupJSON struct {
 	Created  time.Time    `json:"created"`
 	Members  []memberJSON `json:"members"`
 	Problems []string     `json:"problems,omitempty"`
+	Alarms   []string     `json:"alarms,omitempty"`
 }
 
 // memberJSON is one member of a group, as its own host sees it.
@@ -101,7 +102,7 @@ const roleSilent = "silent"
 func merge(info api.GroupInfo, statuses []api.HostStatus) groupJSON {
 	g := groupJSON{
 		Group: info.Group, ID: info.ID, Module: info.Module, Leader: info.Leader, Term: info.Term, Commit: info.Commit,
-		Applied: info.Applied, Limits: info.Limits, Created: info.Created, Problems: info.Problems,
+		Applied: info.Applied, Limits: info.Limits, Created: info.Created, Problems: info.Problems, Alarms: info.Alarms,
 	}
 	for _, m := range info.Members {
 		member := memberJSON{Host: m.Host, Member: m.Member, Role: roleSilent, Match: m.Match}
@@ -267,22 +268,15 @@ func (c *call) printGroup(g groupJSON) error {
 			return err
 		}
 	}
+	if err := c.printAlarms(g.Alarms); err != nil {
+		return err
+	}
 	rows := [][]string{{"HOST", "ROLE", "TERM", "APPLIED", "SNAPSHOT", "LOG ENTRIES", "PROBLEM"}}
 	for _, m := range g.Members {
 		rows = append(rows, []string{m.Host, m.Role, strconv.FormatUint(m.Term, 10), strconv.FormatUint(m.Applied, 10),
 			strconv.FormatUint(m.SnapshotIndex, 10), strconv.Itoa(m.LogEntries), orDash(printable(m.Problem))})
 	}
 	return c.console.table(rows)
-}
-
-func limitsText(l api.Limits) string {
-	text := func(bytes int64) string {
-		if bytes == 0 {
-			return "default"
-		}
-		return strconv.FormatInt(bytes, 10) + " bytes"
-	}
-	return "memory " + text(l.MemoryBytes) + ", command " + text(l.CommandBytes)
 }
 
 // short is a digest's beginning, enough to tell modules apart.

@@ -16,7 +16,7 @@ func TestGroupLife(t *testing.T) {
 	url := cluster(t)
 	module := writeFile(t, "life.wasm", testMachine())
 	g := decode[groupJSON](t, grout(t, url, "deploy", "life", module, "--json", "--memory", "4MiB", "--max-command", "4KiB", "--init", "-").want(t, Done).out)
-	if g.Group != "life" || g.Module != digestOf(testMachine()) || len(g.Members) != 3 || g.Limits != (api.Limits{MemoryBytes: 4 << 20, CommandBytes: 4 << 10}) {
+	if g.Group != "life" || g.Module != digestOf(testMachine()) || len(g.Members) != 3 || g.Limits != (api.Limits{MemoryBytes: 4 << 20, CommandBytes: 4 << 10}).Or(api.DefaultLimits()) {
 		t.Fatalf("deployed %+v", g)
 	}
 	grout(t, url, "deploy", "life", module).want(t, Exists, "life", "grout rm life")

@@ -142,6 +142,9 @@ func (c *call) printMembers(r api.MembersReply) error {
 	if err := c.console.table(rows); err != nil {
 		return err
 	}
+	if err := c.printAlarms(r.Alarms); err != nil {
+		return err
+	}
 	if r.DemoteAfter != "" {
 		return c.console.printf("a voter that is silent for %s becomes an observer, down to %d voters\n", r.DemoteAfter, r.VoterFloor)
 	}

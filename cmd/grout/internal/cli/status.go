@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -124,5 +125,26 @@ func (c *call) groupTable(hosts []api.HostStatus) error {
 	if len(rows) == 1 {
 		return c.console.printf("no groups yet: 'grout deploy GROUP FILE' makes one\n")
 	}
-	return c.console.table(rows)
+	if err := c.console.table(rows); err != nil {
+		return err
+	}
+	return c.hostAlarms(hosts)
+}
+
+// hostAlarms prints the alarms of each group once: as the host says that sees most of them.
+func (c *call) hostAlarms(hosts []api.HostStatus) error {
+	shown := map[string][]string{}
+	for _, h := range hosts {
+		for _, g := range h.Groups {
+			if len(g.Alarms) > len(shown[g.Group]) {
+				shown[g.Group] = g.Alarms
+			}
+		}
+	}
+	for _, group := range slices.Sorted(maps.Keys(shown)) {
+		if err := c.printAlarms(shown[group]); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -16,12 +16,10 @@ import (
 func upgradeDescription() verb {
 	return verb{
 		name: "upgrade", usage: "change a group's module in place", arguments: "GROUP FILE|DIR|DIGEST", category: categoryModules,
-		least: 2, most: 2, group: true, run: upgradeVerb, flags: []urfave.Flag{
-			&urfave.StringFlag{Name: flagMemory, Usage: "bound of the new machine's memory; it stays unless given"},
-			&urfave.StringFlag{Name: flagMaxCommand, Usage: "bound of one command; it stays unless given"},
+		least: 2, most: 2, group: true, run: upgradeVerb, flags: append([]urfave.Flag{
 			&urfave.StringFlag{Name: flagInit, Usage: "the new machine's init argument: text, @FILE or -; it stays unless given"},
 			progressFlag(),
-		},
+		}, limitsFlags("it stays unless given")...),
 		description: `The present module exports its state and the new one takes it over, on every member at the same index
 of the log (docs/ABI.md). Commands sent meanwhile wait. When the new module cannot take over, the old one
 stays, and the reason is shown; most such reasons are found before anything is changed. A group that runs the
@@ -72,10 +70,7 @@ func upgradeVerb(c *call) error {
 func (c *call) upgradeRequest() (api.UpgradeRequest, error) {
 	request := api.UpgradeRequest{Group: c.arg(0)}
 	var err error
-	if request.Limits.MemoryBytes, err = c.bytes(flagMemory); err != nil {
-		return request, err
-	}
-	if request.Limits.CommandBytes, err = c.bytes(flagMaxCommand); err != nil {
+	if request.Limits, err = c.limits(); err != nil {
 		return request, err
 	}
 	if c.cli.IsSet(flagInit) {

@@ -10,6 +10,7 @@ import (
 	"github.com/groutlabs/grout/consensus"
 	"github.com/groutlabs/grout/consensus/durable"
 	"github.com/groutlabs/grout/host"
+	"github.com/groutlabs/grout/sdk/api"
 	"github.com/groutlabs/grout/wasmsm"
 	"github.com/groutlabs/grout/wasmsm/prepare"
 )
@@ -102,10 +103,18 @@ func (m *machines) Upgrade(old host.Machine, config host.MachineConfig, entry ho
 func (m *machines) config(config host.MachineConfig) wasmsm.MachineConfig {
 	logger := m.logger.With("machine", config.Group)
 	return wasmsm.MachineConfig{
-		Seed: config.Seed, Limits: wasmsm.Limits{MemoryBytes: config.Limits.MemoryBytes}, Init: config.Init,
+		Seed: config.Seed, Limits: machineLimits(config.Limits), Init: config.Init,
 		Log: func(level int, text string) {
 			logger.Log(context.Background(), levels[min(max(level, 0), len(levels)-1)], text)
 		},
+	}
+}
+
+// machineLimits are a group's limits as the sandbox knows them. Commands and modules are bounded by the host.
+func machineLimits(l api.Limits) wasmsm.Limits {
+	return wasmsm.Limits{
+		MemoryBytes: l.MemoryBytes, OutputBytes: int(l.OutputBytes), Events: int(l.Events), EventBytes: int(l.EventBytes),
+		LogBytes: int(l.LogBytes), Fuel: l.Fuel, QueryFuel: l.QueryFuel,
 	}
 }
 
@@ -181,6 +190,12 @@ func (v view) Query(caller string, query []byte) (host.Outcome, host.EntryContex
 		Index: consensus.Index(e.Index), Term: consensus.Term(e.Term), TimeNanos: e.TimeNanos, Caller: e.Caller,
 	}, err
 }
+
+func (m machine) SetLimits(limits api.Limits) error {
+	return m.running.SetLimits(machineLimits(limits))
+}
+
+func (m machine) MemoryBytes() int64 { return m.running.MemoryBytes() }
 
 func (m machine) Close() error {
 	if err := m.running.Close(); err != nil {
