@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -79,12 +80,16 @@ const (
 // helloInterval is the pause between two hellos of a host that has no cluster yet.
 const helloInterval = 250 * time.Millisecond
 
+// formingHellos is how many hellos a host says once it has met all of the others, before it forms a cluster.
+const formingHellos = 3
+
 // bootstrap brings a host into its cluster.
 //
-// A cluster is formed when all of the hosts named at the start have met, none of them belonging to
-// one already: the host with the first name writes the record, durably, and gives it to the others.
-// So a host whose folder was lost can never form a second cluster beside the first. It waits, as any new
-// host does, until an operator admits it (see door.go).
+// A cluster is formed when all of the hosts named at the start have met, and then for some hellos nobody
+// answered that there is one: the host with the first name writes the record, durably, and gives it to the
+// others. So neither a host whose folder was lost nor one that was started with the wrong peers forms a second
+// cluster beside the first. It waits, as any new host does, until an operator admits it (see door.go). Two
+// clusters on one NATS account would answer each other's clients.
 type bootstrap struct {
 	name   string
 	peers  []string
@@ -93,9 +98,11 @@ type bootstrap struct {
 	clock  Clock
 	logger *slog.Logger
 
-	self     clusterHost
-	met      map[string]clusterHost
-	incoming chan helloMessage
+	self clusterHost
+	met  map[string]clusterHost
+	// unanswered counts the hellos since all hosts have met.
+	unanswered int
+	incoming   chan helloMessage
 
 	// joining is held while a record is written.
 	joining sync.Mutex
@@ -162,10 +169,6 @@ func (b *bootstrap) run(ctx context.Context) (*clusterRecord, error) {
 	if record := b.known(); record != nil {
 		return record, nil
 	}
-	if len(b.peers) == 1 {
-		err := b.found()
-		return b.known(), err
-	}
 	stop, err := b.hello.SubscribeHello(b.hear)
 	if err != nil {
 		return nil, fmt.Errorf("host: listening for other hosts: %w", err)
@@ -173,14 +176,16 @@ func (b *bootstrap) run(ctx context.Context) (*clusterRecord, error) {
 	defer stop()
 	ticks, stopTicks := b.clock.Tick(helloInterval)
 	defer stopTicks()
-	b.logger.Info("waiting for the other hosts to form a cluster, or to be admitted to theirs", "host", b.name, "peers", b.peers)
+	if len(b.peers) > 1 {
+		b.logger.Info("waiting for the other hosts to form a cluster, or to be admitted to theirs", "host", b.name, "peers", b.peers)
+	}
 	err = b.say()
 	for b.known() == nil && err == nil {
 		select {
 		case <-ctx.Done():
 			return nil, b.alone(context.Cause(ctx))
 		case <-ticks:
-			err = b.say()
+			err = errors.Join(b.say(), b.form())
 		case m := <-b.incoming:
 			err = b.meet(m) // not answered with a hello: two hosts would never fall silent
 		}
@@ -234,9 +239,7 @@ func (b *bootstrap) meet(m helloMessage) error {
 		if listed && known.ID == b.self.ID {
 			return b.join(m.Cluster)
 		}
-		if m.Cluster.shares(b.peers) { // else it is another cluster on the same NATS account
-			b.excluded(m.Cluster, listed)
-		}
+		b.excluded(m.Cluster, listed)
 		return nil
 	}
 	if b.heard() {
@@ -258,15 +261,18 @@ func (b *bootstrap) meet(m helloMessage) error {
 		b.logger.Warn("two hosts have one name, or a host lost its folder; the latest counts", "name", m.From.Name)
 	}
 	b.met[m.From.Name] = m.From
-	if len(b.met) == len(b.peers) && b.name == b.peers[0] {
-		return b.found()
-	}
 	return nil
 }
 
-// shares reports whether any of the names is that of a host of the cluster.
-func (r *clusterRecord) shares(names []string) bool {
-	return slices.ContainsFunc(r.Hosts, func(h clusterHost) bool { return slices.Contains(names, h.Name) })
+// form makes a new cluster when it is this host's to do, and nobody knows of one.
+func (b *bootstrap) form() error {
+	if b.name != b.peers[0] || len(b.met) < len(b.peers) || b.heard() {
+		return nil
+	}
+	if b.unanswered++; b.unanswered < formingHellos {
+		return nil
+	}
+	return b.found()
 }
 
 // heard reports whether this host knows of a cluster that it is not part of.
@@ -285,7 +291,7 @@ func (b *bootstrap) excluded(cluster *clusterRecord, listed bool) {
 	if again {
 		return
 	}
-	why := "this host is not part of the cluster yet"
+	why := "there is a cluster on this NATS account, and this host is not part of it yet"
 	if listed {
 		why = "the cluster knows this host by another data folder: put that folder back if there is one, and only else admit this one"
 	}

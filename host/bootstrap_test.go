@@ -16,10 +16,12 @@ import (
 
 // hall is where hosts hear each other's hellos. It is also the Clock of its hosts: tick moves it on.
 type hall struct {
-	mu     sync.Mutex
-	ears   map[int]func([]byte)
-	next   int
-	said   int
+	mu   sync.Mutex
+	ears map[int]func([]byte)
+	next int
+	said int
+	// under is how many hellos are on their way.
+	under  int
 	deaf   bool
 	fail   error
 	ticks  map[chan time.Time]bool
@@ -38,7 +40,13 @@ func (h *hall) PublishHello(data []byte) error {
 		return h.fail
 	}
 	for _, hear := range h.ears {
-		go hear(data)
+		h.under++
+		go func() {
+			hear(data)
+			h.mu.Lock()
+			defer h.mu.Unlock()
+			h.under--
+		}()
 	}
 	return nil
 }
@@ -69,6 +77,16 @@ func (h *hall) count() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.said
+}
+
+// silence waits until every hello was heard.
+func (h *hall) silence(t *testing.T) {
+	t.Helper()
+	eventually(t, "every hello is heard", func() bool {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		return h.under == 0
+	})
 }
 
 func (h *hall) Now() time.Time { return time.Unix(0, 0) }
@@ -187,8 +205,9 @@ func TestHostsMeet(t *testing.T) {
 	if ref := guests[0].record.catalogRef(); ref.Name != catalogGroup || ref.ID != 0 || ref.Key == [32]byte{} {
 		t.Errorf("%+v", ref)
 	}
-	alone := newHall().enter(t, newMemStore(), "a", "a")
-	<-alone.ended
+	empty := newHall()
+	alone := empty.enter(t, newMemStore(), "a", "a")
+	empty.wait(t, alone)
 	if alone.err != nil || alone.record == nil || len(alone.record.Hosts) != 1 {
 		t.Errorf("%+v, %v", alone.record, alone.err)
 	}
@@ -275,6 +294,7 @@ func TestALostFolder(t *testing.T) {
 		said := h.count()
 		h.tick()
 		eventually(t, "the three say hello", func() bool { return h.count() >= said+3 }) // a flood of hellos would be dropped
+		h.silence(t)
 	}
 	eventually(t, "all of them are heard", func() bool { round(); return len(again.boot.waiting()) == 3 })
 	eventually(t, "all of them are told", func() bool { round(); return a2.boot.heard() && b2.boot.heard() && c2.boot.heard() })
@@ -342,8 +362,39 @@ func TestAMissedRecord(t *testing.T) {
 	}
 }
 
-// TestStrangersInTheHall shows that hellos of another cluster, of hosts with this host's name, and such
-// that do not decode change nothing; and that a host hears of its own second life.
+// TestTheWrongPeers shows that a host which was started with a new folder beside a cluster, alone or with peers that
+// the cluster does not know, forms no second one: it waits to be admitted.
+func TestTheWrongPeers(t *testing.T) {
+	h := newHall()
+	guests := h.form(t)
+	guests[0].greets(t)
+	d := h.enter(t, newMemStore(), "d", "d")
+	x := h.enter(t, newMemStore(), "x", "x", "y")
+	y := h.enter(t, newMemStore(), "y", "x", "y")
+	for _, g := range []*guest{d, x, y} {
+		eventually(t, g.boot.name+" hears of the cluster", func() bool {
+			said := h.count()
+			h.tick()
+			eventually(t, "somebody says hello", func() bool { return h.count() > said })
+			h.silence(t)
+			return g.boot.heard()
+		})
+		g.cancel()
+		<-g.ended
+		if !errors.Is(g.err, ErrIdentity) || g.boot.known() != nil {
+			t.Errorf("%s: %v, %+v", g.boot.name, g.err, g.boot.known())
+		}
+	}
+	empty := newHall()
+	e := empty.enter(t, newMemStore(), "e", "e")
+	empty.wait(t, e)
+	if e.err != nil || empty.count() < formingHellos {
+		t.Errorf("%v after %d hellos", e.err, empty.count())
+	}
+}
+
+// TestStrangersInTheHall shows that hellos of hosts with this host's name, of other hosts without a cluster, and
+// such that do not decode change nothing; and that a host hears of its own second life.
 func TestStrangersInTheHall(t *testing.T) {
 	h := newHall()
 	a := h.enter(t, newMemStore(), "a", "a", "b")

@@ -80,10 +80,7 @@ func (d *door) attend(m helloMessage) error {
 	}
 	if m.Cluster == nil {
 		d.remember(m.From)
-		if _, listed := record.host(m.From.Name); listed || record.shares(m.Peers) {
-			return d.say()
-		}
-		return nil
+		return d.say()
 	}
 	if m.Cluster.ID != record.ID {
 		return nil
