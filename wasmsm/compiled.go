@@ -102,11 +102,13 @@ func (m *Machine) instantiate(memory backing, limit uint64) (err error) {
 		}
 		m.globals = append(m.globals, mutableGlobal{MutableGlobal: global, narrow: g.Type == 'i' || g.Type == 'f'})
 	}
-	fuel, ok := m.instance.ExportedGlobal(prepare.FuelGlobal).(api.MutableGlobal)
-	if !ok {
-		return fmt.Errorf("wasmsm: the prepared module does not export %s", prepare.FuelGlobal)
+	for name, counter := range map[string]*api.MutableGlobal{prepare.FuelGlobal: &m.fuel, prepare.StackGlobal: &m.room} {
+		global, ok := m.instance.ExportedGlobal(name).(api.MutableGlobal)
+		if !ok {
+			return fmt.Errorf("wasmsm: the prepared module does not export %s", name)
+		}
+		*counter = global
 	}
-	m.fuel = fuel
 	m.committed = make([]uint64, len(m.globals))
 	m.lookUp()
 	return nil

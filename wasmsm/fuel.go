@@ -45,6 +45,10 @@ func (k callKind) what() string {
 	return "the start"
 }
 
+// stackSlots is the room for the frames of calls, in slots of 8 bytes as the preparer counts them. It is
+// far less than the engine's own stack has, so that it is always this limit that ends a recursion.
+const stackSlots = 4 << 20
+
 // errNoFuel ends a call out of a host function.
 var errNoFuel = errors.New("wasmsm: out of fuel")
 
@@ -62,13 +66,16 @@ func (m *Machine) spend(fuel uint64) {
 func (m *Machine) metered(o Outcome, kind callKind) Outcome {
 	budget := m.limits.budget(kind)
 	left := int64(m.fuel.Get())
-	if left >= 0 {
-		o.Fuel = uint64(budget - left)
-		return o
-	}
+	o.Fuel = uint64(budget - max(left, 0))
 	where := ""
 	if m.call.trappedIn != "" {
 		where = " in " + m.call.trappedIn
+	}
+	if left >= 0 && int64(m.room.Get()) >= 0 {
+		return o
+	}
+	if left >= 0 {
+		return Outcome{Kind: Trapped, Fuel: o.Fuel, Message: fmt.Sprintf("stack overflow%s: calls are nested too deep", where)}
 	}
 	return Outcome{Kind: Trapped, Fuel: uint64(budget), Message: fmt.Sprintf("out of fuel%s: %s may use %d", where, kind.what(), budget)}
 }

@@ -54,7 +54,7 @@ func TestGoGuestTraps(t *testing.T) {
 			"panic boom": "panic: boom (main.go:",
 			"deadlock":   "fatal error: all goroutines are asleep - deadlock! (main.go:",
 			"growpanic":  "panic: after growing (main.go:",
-			"recurse":    "fatal error: out of memory (main.go:",
+			"recurse":    "stack overflow in main.recurse: calls are nested too deep",
 			"exit":       "exited with code 3",
 			"abort now":  "aborted: now",
 			"grow 100":   "fatal error: out of memory (main.go:",

@@ -23,6 +23,8 @@ type Machine struct {
 	store store
 	// fuel is the counter of the prepared module; it is no part of the state.
 	fuel api.MutableGlobal
+	// room is the prepared module's other counter, of what calls may still take of the stack.
+	room api.MutableGlobal
 	// committed are the globals' values at the checkpoint.
 	committed []uint64
 	// shown is the entry whose state the checkpoint is. Like committed it changes while views cannot begin.
@@ -138,6 +140,7 @@ func (m *Machine) run(f api.Function, kind callKind, entry EntryContext, input [
 	m.call.begin(kind, entry, input, m.limits.LogBytes)
 	m.stack[0] = uint64(len(input))
 	m.fuel.Set(uint64(m.limits.budget(kind)))
+	m.room.Set(stackSlots)
 	err := f.CallWithStack(&m.ctx, m.stack[:])
 	m.flushOutput()
 	outcome, err := m.outcome(err)

@@ -12,13 +12,19 @@ type codeWriter struct {
 	body []byte
 }
 
-func newCodeWriter(m *parsed) *codeWriter {
-	w := &codeWriter{m: m}
+func newCodeWriter(m *parsed, check *checker) *codeWriter {
+	w := &codeWriter{m: m, scratch: scratch{m: m}}
 	if m.sections[sectionCode] != nil {
-		w.out = appendU32(make([]byte, 0, 2*len(m.data)), uint32(len(m.bodies)))
+		w.out = appendU32(nil, uint32(len(m.bodies)))
 	}
-	w.passes = []pass{&w.scratch, &meter{edits: &w.edits, scratch: &w.scratch, fuel: m.fuelGlobal()}, w}
-	w.scratch.m = m
+	depth := &stackMeter{m: m, check: check, edits: &w.edits}
+	w.passes = []pass{
+		&w.scratch,
+		&canonicalizer{check: check, edits: &w.edits, scratch: &w.scratch},
+		depth,
+		&meter{edits: &w.edits, scratch: &w.scratch, fuel: m.fuelGlobal(), stack: depth},
+		w,
+	}
 	return w
 }
 
@@ -38,7 +44,7 @@ func (w *codeWriter) leave(b body) {
 }
 
 // scratch hands out locals beyond the function's own, one for each type. What is in one is used up
-// before the function's own code goes on.
+// before the function's own code goes on. It is the first of the passes.
 type scratch struct {
 	m     *parsed
 	first uint32
@@ -56,7 +62,6 @@ func (s *scratch) use(t valueType) uint32 {
 	return s.first + uint32(len(s.types)) - 1
 }
 
-// scratch is the first of the passes.
 func (s *scratch) enter(index int, b body) {
 	s.first, s.types = uint32(s.m.params(index)+b.locals), s.types[:0]
 }

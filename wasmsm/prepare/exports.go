@@ -3,6 +3,7 @@ package prepare
 import (
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -37,6 +38,22 @@ func (p *parser) exportSection() {
 	}
 }
 
+// checkExported refuses what the module does not have. Preparation adds globals after the module's own,
+// which an export must not come to mean.
+func (m *parsed) checkExported() *BadModuleError {
+	memories := 0
+	if m.hasMemory {
+		memories = 1
+	}
+	there := [...]int{kindFunction: len(m.imports) + len(m.functions), kindTable: m.tables, kindMemory: memories, kindGlobal: len(m.globals)}
+	for _, e := range m.exports {
+		if int(e.kind) >= len(there) || int64(e.index) >= int64(there[e.kind]) {
+			return m.badExport(e.offset, "export "+strconv.Quote(e.name)+" names a "+kindName(e.kind)+" that the module does not have")
+		}
+	}
+	return nil
+}
+
 // checkExports refuses a module that does not export what docs/ABI.md asks for.
 func (m *parsed) checkExports() *BadModuleError {
 	if err := m.checkMemoryExport(); err != nil {
@@ -56,10 +73,7 @@ func (m *parsed) checkExports() *BadModuleError {
 		if e.kind != kindFunction {
 			return m.badExport(e.offset, "export "+name+" is a "+kindName(e.kind)+", it must be a function")
 		}
-		got, ok := m.typeOf(e.index)
-		if !ok {
-			return m.badExport(e.offset, "export "+name+" names a function that the module does not have")
-		}
+		got, _ := m.typeOf(e.index)
 		if want := exportTypes[name]; got != want {
 			return m.badExport(e.offset, "export "+name+" has the type "+got.Long()+", it must be "+want.Long())
 		}

@@ -16,6 +16,7 @@ type meter struct {
 	edits *edits
 	// scratch is the local that holds a length while it is charged; its use makes it be declared.
 	scratch *scratch
+	stack   *stackMeter
 	fuel    uint32
 	blocks  []meterBlock
 	region  region
@@ -24,10 +25,11 @@ type meter struct {
 // region is where a price is to be charged, and how much.
 type region struct {
 	// live is unset in code that cannot be reached, which costs nothing.
-	live  bool
-	check bool
-	slot  int
-	price int64
+	live bool
+	// entry is set on the function's first region.
+	entry, check bool
+	slot         int
+	price        int64
 }
 
 type meterBlock struct {
@@ -41,6 +43,7 @@ type meterBlock struct {
 func (f *meter) enter(_ int, b body) {
 	f.blocks = append(f.blocks[:0], meterBlock{op: opBlock, live: true})
 	f.open(b.code, true)
+	f.region.entry = true
 }
 
 func (f *meter) open(at int, check bool) {
@@ -58,7 +61,10 @@ func (f *meter) close() {
 	if r.price > 0 {
 		text = f.charge(text, r.price)
 	}
-	if r.check {
+	switch {
+	case r.entry:
+		text = f.stack.open(f.checkBoth(f.stack.begin(text)))
+	case r.check:
 		text = f.check(text)
 	}
 	f.edits.fill(r.slot, text)
@@ -74,6 +80,16 @@ func (f *meter) charge(text []byte, price int64) []byte {
 func (f *meter) check(text []byte) []byte {
 	text = appendU32(append(text, opGlobalGet), f.fuel)
 	return append(text, opI64Const, 0, opI64LtS, opIf, blockEmpty, opUnreachable, opEnd)
+}
+
+// checkBoth looks at both counters at once.
+func (f *meter) checkBoth(text []byte) []byte {
+	if f.stack.slots == 0 {
+		return f.check(text)
+	}
+	text = appendU32(append(text, opGlobalGet), f.fuel)
+	text = appendU32(append(text, opGlobalGet), f.stack.m.stackGlobal())
+	return append(text, opI64Or, opI64Const, 0, opI64LtS, opIf, blockEmpty, opUnreachable, opEnd)
 }
 
 func (f *meter) instruction(in *instruction) {

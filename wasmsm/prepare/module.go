@@ -111,26 +111,35 @@ type parsed struct {
 	data     []byte
 	sections [sectionTag + 1]*span
 
-	types       []Signature
-	imports     []importedFunction
-	functions   []uint32 // type indices, without the imports
-	tables      int
-	hasMemory   bool
-	memoryMin   uint32
-	memoryMax   uint32
-	hasMax      bool
-	globals     []global
-	globalsAt   int // where the first one begins
-	exports     []export
-	exportNames map[string]int
-	dataCount   int // -1 without the section
-	data0       int // data segments
-	bodies      []body
-	custom      []customSection
-	elements    int
-	dataBytes   int
-	locals      int
-	compileCost int64
+	types []Signature
+	// results are the encoded results of each type, their number first. typesAt is where the first type begins.
+	results [][]byte
+	typesAt int
+	// addedTypes are the types that preparation adds, by their results, and addedBytes their encoding.
+	addedTypes map[string]int
+	addedBytes []byte
+	imports    []importedFunction
+	functions  []uint32 // type indices, without the imports
+	tables     int
+	hasMemory  bool
+	memoryMin  uint32
+	memoryMax  uint32
+	hasMax     bool
+	globals    []global
+	globalsAt  int // where the first one that is not imported begins
+	// importedGlobals, the first ones, are 0 but under rules.whole.
+	importedGlobals int
+	rules           rules
+	exports         []export
+	exportNames     map[string]int
+	dataCount       int // -1 without the section
+	data0           int // data segments
+	bodies          []body
+	custom          []customSection
+	elements        int
+	dataBytes       int
+	locals          int
+	compileCost     int64
 }
 
 // typeOf returns the type of a function by its index, imports included.
@@ -143,6 +152,14 @@ func (p *parsed) typeOf(function uint32) (Signature, bool) {
 		return "", false
 	}
 	return p.types[p.functions[local]], true
+}
+
+// typeIndexOf returns the index of the type of a function that the module has.
+func (p *parsed) typeIndexOf(function int) uint32 {
+	if function < len(p.imports) {
+		return p.imports[function].typeIndex
+	}
+	return p.functions[function-len(p.imports)]
 }
 
 // params returns the number of a function's parameters.

@@ -37,7 +37,9 @@ const (
 	opReturn       = 0x0f
 	opCall         = 0x10
 	opCallIndirect = 0x11
+	opDrop         = 0x1a
 	opSelect       = 0x1b
+	opSelectTyped  = 0x1c
 	opLocalGet     = 0x20
 	opLocalSet     = 0x21
 	opLocalTee     = 0x22
@@ -46,11 +48,16 @@ const (
 	opMemoryGrow   = 0x40
 	opI32Const     = 0x41
 	opI64Const     = 0x42
+	opF32Const     = 0x43
+	opF64Const     = 0x44
 	opI32LeU       = 0x4d
 	opI64LtS       = 0x53
+	opF32Eq        = 0x5b
+	opF64Eq        = 0x61
 	opI64Add       = 0x7c
 	opI64Sub       = 0x7d
 	opI64Mul       = 0x7e
+	opI64Or        = 0x84
 	opI64ShrU      = 0x88
 	opI64ExtendU   = 0xad
 

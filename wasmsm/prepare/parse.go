@@ -17,8 +17,8 @@ type parser struct {
 }
 
 // parse reads the whole module but the instructions, which walk reads.
-func parse(module []byte, limits Limits) (*parsed, *BadModuleError) {
-	p := &parser{reader: newReader(module), limits: limits, m: &parsed{data: module, dataCount: -1}}
+func parse(module []byte, limits Limits, r rules) (*parsed, *BadModuleError) {
+	p := &parser{reader: newReader(module), limits: limits, m: &parsed{data: module, dataCount: -1, rules: r, addedTypes: map[string]int{}}}
 	if len(module) > limits.ModuleBytes {
 		p.failAt(0, "the module has %d bytes, the limit is %d", len(module), limits.ModuleBytes)
 		return nil, p.err
@@ -102,6 +102,10 @@ func (p *parser) content(id byte) {
 	case sectionExport:
 		p.exportSection()
 	case sectionStart:
+		if p.m.rules.whole {
+			p.functionIndex("the start function")
+			return
+		}
 		p.failAt(p.pos, "a start function is refused: its effects would come before the machine's; export _initialize")
 	case sectionElement:
 		p.elementSection()

@@ -68,30 +68,33 @@ type Export struct {
 //
 // A refused module gives a *BadModuleError; other errors are faults in limits.
 func Prepare(module []byte, limits Limits) (*Prepared, error) {
+	return prepareBy(module, limits, rules{})
+}
+
+func prepareBy(module []byte, limits Limits, r rules) (*Prepared, error) {
 	if err := limits.validate(); err != nil {
 		return nil, err
 	}
-	m, bad := parse(module, limits)
+	m, bad := parse(module, limits, r)
 	if bad != nil {
 		return nil, bad
 	}
 	names := m.functionNames(limits)
 	counts := &statistics{}
-	if bad = m.walk(limits, counts); bad != nil {
+	code, bad := m.walk(limits, counts)
+	if bad != nil {
 		if bad.Function >= 0 && bad.Function < len(names) {
 			bad.FunctionName = names[bad.Function]
 		}
 		return nil, bad
 	}
-	if bad = m.checkExports(); bad != nil {
+	if bad = m.checkExported(); bad != nil {
 		return nil, bad
 	}
-	// The code is walked again to be rewritten, so that nothing is spent on a module that is refused.
-	code := newCodeWriter(m)
-	if bad = m.walk(limits, code.passes...); bad != nil {
+	if bad = m.checkExports(); bad != nil && !r.whole {
 		return nil, bad
 	}
-	prepared := &Prepared{Module: m.rewrite(names, code.out), Info: m.info(counts)}
+	prepared := &Prepared{Module: m.rewrite(names, code), Info: m.info(counts)}
 	prepared.Info.PreparedBytes = len(prepared.Module)
 	for _, e := range m.mutableGlobals() {
 		prepared.Globals = append(prepared.Globals, Global{Name: globalName(e), Type: m.globals[e].valueType.letter()})

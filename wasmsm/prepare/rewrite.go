@@ -12,12 +12,14 @@ const Version = 2
 func (m *parsed) rewrite(names []string, code []byte) []byte {
 	out := make([]byte, 0, len(m.data)+len(code)+64*len(m.globals))
 	out = append(out, preamble...)
-	for _, id := range []byte{sectionType, sectionImport, sectionFunction, sectionTable} {
+	out = m.copyTypes(out)
+	for _, id := range []byte{sectionImport, sectionFunction, sectionTable} {
 		out = m.copySection(out, id)
 	}
-	out = appendSection(out, sectionMemory, m.memorySection())
+	out = m.memorySection(out)
 	out = appendSection(out, sectionGlobal, m.globalSection())
 	out = appendSection(out, sectionExport, m.exportSection())
+	out = m.copySection(out, sectionStart)
 	out = m.copySection(out, sectionElement)
 	out = m.copySection(out, sectionDataCount)
 	if code != nil {
@@ -37,6 +39,16 @@ func (m *parsed) copySection(out []byte, id byte) []byte {
 	return out
 }
 
+// copyTypes appends the types that were added to the module's own.
+func (m *parsed) copyTypes(out []byte) []byte {
+	if len(m.addedTypes) == 0 {
+		return m.copySection(out, sectionType)
+	}
+	types := appendU32(nil, uint32(len(m.types)+len(m.addedTypes)))
+	types = append(types, m.data[m.typesAt:m.sections[sectionType].end]...)
+	return appendSection(out, sectionType, append(types, m.addedBytes...))
+}
+
 func appendSection(out []byte, id byte, content []byte) []byte {
 	out = append(out, id)
 	out = appendU32(out, uint32(len(content)))
@@ -45,33 +57,49 @@ func appendSection(out []byte, id byte, content []byte) []byte {
 
 // memorySection leaves the maximum out. The host's allocator enforces it, and a rollback that
 // shrinks the memory has to pass through the engine's grow, which would refuse at the maximum.
-func (m *parsed) memorySection() []byte {
-	return appendU32([]byte{1, 0}, m.memoryMin)
+func (m *parsed) memorySection(out []byte) []byte {
+	if m.rules.whole {
+		return m.copySection(out, sectionMemory)
+	}
+	return appendSection(out, sectionMemory, appendU32([]byte{1, 0}, m.memoryMin))
 }
 
 func (m *parsed) exportSection() []byte {
 	mutable := m.mutableGlobals()
-	out := appendU32(nil, uint32(len(m.exports)+len(mutable)+1))
+	out := appendU32(nil, uint32(len(m.exports)+len(mutable)+2))
 	for _, e := range m.exports {
 		out = appendExport(out, e.name, e.kind, e.index)
 	}
 	for _, i := range mutable {
 		out = appendExport(out, globalName(i), kindGlobal, uint32(i))
 	}
-	return appendExport(out, FuelGlobal, kindGlobal, m.fuelGlobal())
+	out = appendExport(out, FuelGlobal, kindGlobal, m.fuelGlobal())
+	return appendExport(out, StackGlobal, kindGlobal, m.stackGlobal())
 }
 
-// globalSection appends the counter to the module's own globals.
+// globalSection appends the two counters to the module's own globals.
 func (m *parsed) globalSection() []byte {
-	out := appendU32(nil, uint32(len(m.globals)+1))
-	if len(m.globals) > 0 {
+	own := len(m.globals) - m.importedGlobals
+	out := appendU32(nil, uint32(own+2))
+	if own > 0 {
 		out = append(out, m.data[m.globalsAt:m.sections[sectionGlobal].end]...)
 	}
-	return append(out, byte(typeI64), 1, opI64Const, 0, opEnd)
+	fuel, stack := int64(0), int64(0)
+	if m.rules.whole {
+		fuel, stack = wholeFuel, wholeStack
+	}
+	for _, counter := range []int64{fuel, stack} {
+		out = appendS64(append(out, byte(typeI64), 1, opI64Const), counter)
+		out = append(out, opEnd)
+	}
+	return out
 }
 
-// fuelGlobal is the index of the counter.
+// fuelGlobal is the index of the counter of fuel.
 func (m *parsed) fuelGlobal() uint32 { return uint32(len(m.globals)) }
+
+// stackGlobal is the index of the counter of the stack.
+func (m *parsed) stackGlobal() uint32 { return uint32(len(m.globals)) + 1 }
 
 func appendExport(out []byte, name string, kind byte, index uint32) []byte {
 	out = appendU32(out, uint32(len(name)))
@@ -83,7 +111,7 @@ func appendExport(out []byte, name string, kind byte, index uint32) []byte {
 func (m *parsed) mutableGlobals() []int {
 	var indices []int
 	for i, g := range m.globals {
-		if g.mutable {
+		if g.mutable && i >= m.importedGlobals {
 			indices = append(indices, i)
 		}
 	}

@@ -1,6 +1,7 @@
 package prepare
 
 import (
+	"slices"
 	"strings"
 )
 
@@ -25,7 +26,7 @@ func (p *parser) valueType(what string) valueType {
 
 func (p *parser) typeSection() {
 	n := p.count("types", p.limits.Types, 3)
-	p.m.types = make([]Signature, 0, n)
+	p.m.types, p.m.results, p.m.typesAt = make([]Signature, 0, n), make([][]byte, 0, n), p.pos
 	for range n {
 		start := p.pos
 		if form := p.byte("a function type"); form != 0x60 {
@@ -35,11 +36,13 @@ func (p *parser) typeSection() {
 		var b strings.Builder
 		p.valueTypes(&b, "parameters", p.limits.Params)
 		b.WriteByte(':')
+		results := p.pos
 		p.valueTypes(&b, "results", p.limits.Results)
 		if p.err != nil {
 			return
 		}
 		p.m.types = append(p.m.types, Signature(b.String()))
+		p.m.results = append(p.m.results, p.data[results:p.pos])
 	}
 }
 
@@ -74,12 +77,18 @@ func (p *parser) importSection() {
 		if p.err != nil {
 			return
 		}
+		if kind != kindFunction && kind <= kindGlobal && p.m.rules.whole {
+			p.foreignImport(kind)
+			continue
+		}
 		if kind != kindFunction {
 			p.failAt(start, "import %q.%q is a %s: only functions can be imported", imported.module, imported.name, kindName(kind))
 			return
 		}
 		imported.typeIndex = p.typeIndex("an imported function")
-		p.checkImport(start, imported)
+		if !p.m.rules.whole {
+			p.checkImport(start, imported)
+		}
 		p.m.imports = append(p.m.imports, imported)
 	}
 }
@@ -139,7 +148,7 @@ func (p *parser) tableSection() {
 			p.failAt(start, "the tables have %d entries, the limit is %d", entries, p.limits.TableEntries)
 		}
 	}
-	p.m.tables = n
+	p.m.tables += n
 }
 
 const maxMemoryPages = 65536
@@ -153,7 +162,11 @@ func (p *parser) memorySection() {
 	if p.err != nil || n == 0 {
 		return
 	}
-	start = p.pos
+	p.memoryLimits()
+}
+
+func (p *parser) memoryLimits() {
+	start := p.pos
 	flag := p.byte("the memory's limits")
 	switch {
 	case p.err != nil:
@@ -182,7 +195,7 @@ func (p *parser) memorySection() {
 
 func (p *parser) globalSection() {
 	n := p.count("globals", p.limits.Globals, 4)
-	p.m.globals, p.m.globalsAt = make([]global, 0, n), p.pos
+	p.m.globals, p.m.globalsAt = slices.Grow(p.m.globals, n), p.pos
 	for range n {
 		start := p.pos
 		g := global{valueType: p.valueType("a global")}
@@ -192,7 +205,7 @@ func (p *parser) globalSection() {
 		default:
 			p.failAt(start, "global %d has the unknown mutability %d", len(p.m.globals), mutable)
 		}
-		if p.err == nil && g.mutable && g.valueType.letter() == 'r' {
+		if p.err == nil && g.mutable && g.valueType.letter() == 'r' && !p.m.rules.whole {
 			p.failAt(start, "global %d is a mutable reference, which is refused: it cannot be stored in a snapshot", len(p.m.globals))
 		}
 		p.constExpr("a global's value")

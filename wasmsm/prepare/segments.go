@@ -15,6 +15,12 @@ func (p *parser) constExpr(what string) {
 	case 0xd2: // ref.func
 		p.functionIndex(what)
 	case 0x23: // global.get
+		if p.m.rules.whole {
+			if i := p.u32(what); int64(i) >= int64(p.m.importedGlobals) || p.m.globals[i].mutable {
+				p.failAt(start, "%s reads global %d, which is not an imported constant", what, i)
+			}
+			break
+		}
 		p.failAt(start, "%s reads a global: only imported ones can be read here, and a machine has none", what)
 	case 0xd0: // ref.null
 		p.refType(what)

@@ -54,34 +54,50 @@ type walker struct {
 	labels []uint32
 	// locals is the number of the function's locals, parameters included.
 	locals int
+	check  checker
 	// branches counts what divides the function's code into blocks, cost is the module's so far.
 	branches int64
 	cost     int64
 }
 
-// walk shows every instruction of every function to the passes and refuses what a machine must not
-// contain.
-func (m *parsed) walk(limits Limits, passes ...pass) *BadModuleError {
-	w := &walker{reader: newReader(m.data), limits: limits, m: m, passes: passes}
-	w.section = sectionNames[sectionCode]
+// walk reads every function twice: first it refuses what a machine must not contain, and surveys it;
+// then it rewrites it. It returns the new code section's content, nil when there is none.
+func (m *parsed) walk(limits Limits, counts *statistics) ([]byte, *BadModuleError) {
+	w := &walker{reader: newReader(m.data), limits: limits, m: m}
+	w.check.w, w.section = w, sectionNames[sectionCode]
+	code := newCodeWriter(m, &w.check)
 	for i, b := range m.bodies {
 		w.function = len(m.imports) + i
-		w.pos, w.end = b.code, b.end
-		w.locals = m.params(w.function) + b.locals
-		for _, p := range passes {
-			p.enter(w.function, b)
-		}
-		w.body()
+		w.check.enter(w.function, b)
+		w.check.begin()
+		w.read(b, counts)
 		w.charge(b)
 		if w.err != nil {
-			return w.err
+			return nil, w.err
 		}
-		for _, p := range passes {
-			p.leave(b)
+		w.check.enter(w.function, b)
+		w.read(b, code.passes...)
+		if w.err != nil {
+			return nil, w.err
 		}
 	}
 	m.compileCost = w.cost
-	return nil
+	return code.out, nil
+}
+
+// read shows every instruction of a function to the passes.
+func (w *walker) read(b body, passes ...pass) {
+	w.pos, w.end = b.code, b.end
+	w.locals, w.passes = len(w.check.locals), passes
+	for _, p := range passes {
+		p.enter(w.function, b)
+	}
+	w.body()
+	for _, p := range passes {
+		if w.err == nil {
+			p.leave(b)
+		}
+	}
 }
 
 func (w *walker) body() {
@@ -93,13 +109,18 @@ func (w *walker) body() {
 			return
 		}
 		w.current.end = w.pos
+		if closed && w.left() > 0 {
+			w.failAt(w.pos, "%d bytes follow the function's end", w.left())
+			return
+		}
+		w.check.instruction(&w.current)
+		if w.err != nil {
+			return
+		}
 		for _, p := range w.passes {
 			p.instruction(&w.current)
 		}
 		if closed {
-			if w.left() > 0 {
-				w.failAt(w.pos, "%d bytes follow the function's end", w.left())
-			}
 			return
 		}
 	}
@@ -116,7 +137,7 @@ func (w *walker) next() (closed bool) {
 		return false
 	}
 	w.current.op = uint16(op)
-	info := opcodes[op]
+	info := w.m.rules.lift(uint16(op), opcodes[op])
 	if op >= opBlock && op <= opElse || op >= opBr && op <= opReturn {
 		w.branches++
 	}
@@ -149,7 +170,7 @@ func (w *walker) prefixed(prefix byte) {
 	if int64(number) < int64(len(miscOpcodes)) {
 		info = miscOpcodes[number]
 	}
-	w.operands(info, "instruction 0xfc", number)
+	w.operands(w.m.rules.lift(w.current.op, info), "instruction 0xfc", number)
 }
 
 func (w *walker) open(isIf bool) {

@@ -1,0 +1,40 @@
+package prepare
+
+// canonicalizer is the pass that keeps the bits of NaNs from depending on the processor. WebAssembly lets an
+// operation choose the sign and payload of a NaN that it makes, and processors choose differently.
+//
+// A NaN that was made is replaced by the canonical one before anything can see its bits: a store, a
+// call, a branch, a reinterpretation. Arithmetic and comparisons cannot see them, so between the operations of
+// an expression nothing is done; nor for a local that takes nothing but results of arithmetic, whose
+// reads are treated as such results. The bits of NaNs that the guest made itself (constants, loads) are
+// its own.
+type canonicalizer struct {
+	check   *checker
+	edits   *edits
+	scratch *scratch
+}
+
+func (n *canonicalizer) enter(int, body) {
+	n.check.seen = n.canonicalize
+	n.check.later = append(n.check.later[:0], make([]bool, len(n.check.locals))...)
+	for i, kind := range n.check.locals {
+		n.check.later[i] = !n.check.survey.kept[i] && (kind == 'f' || kind == 'F')
+	}
+}
+
+func (n *canonicalizer) instruction(*instruction) {}
+
+func (n *canonicalizer) leave(body) {}
+
+// canonicalize replaces what is on top of the stack at a place if it is a NaN.
+func (n *canonicalizer) canonicalize(at int, kind byte) {
+	t, nan, equal := typeF64, []byte{opF64Const, 0, 0, 0, 0, 0, 0, 0xf8, 0x7f}, byte(opF64Eq)
+	if kind == 'f' {
+		t, nan, equal = typeF32, []byte{opF32Const, 0, 0, 0xc0, 0x7f}, opF32Eq
+	}
+	local := n.scratch.use(t)
+	text := append(appendU32([]byte{opLocalTee}, local), nan...)
+	text = appendU32(append(text, opLocalGet), local)
+	text = appendU32(append(text, opLocalGet), local)
+	n.edits.insert(at, append(text, equal, opSelect)...)
+}
