@@ -108,7 +108,7 @@ func TestOutcomes(t *testing.T) {
 		"overflow":    {operation(opDivide, 1<<31, math.MaxUint32), "integer overflow in divide"},
 		"outside":     {operation(opStore, pageBytes-3, 1), "out of bounds memory access in run"},
 		"abort":       {operation(opAbort, 4096, 12), "aborted: data segment"},
-		"stack":       {operation(opOverflow), "stack overflow"},
+		"stack":       {operation(opOverflow), "stack overflow in bottomless: calls are nested too deep"},
 		"exit":        {operation(opExit, 9), "exited with code 9"},
 		"long input":  {make([]byte, 512<<10+1), "the input has 524289 bytes, the limit is 524288"},
 	} {

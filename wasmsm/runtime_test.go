@@ -53,12 +53,15 @@ func TestBadModules(t *testing.T) {
 	ill := append([]byte(nil), probeModule...)
 	at := strings.Index(string(ill), "\x6d\x0b") // i32.div_s, end
 	ill[at] = 0x7c                               // i64.add
+	unaligned := append([]byte(nil), probeModule...)
+	unaligned[strings.Index(string(unaligned), "\x28\x02")+1] = 3 // i32.load, aligned to 8 bytes
 	for name, test := range map[string]struct {
 		module []byte
 		want   string
 	}{
 		"no module": {[]byte("hello, world"), "this is no WebAssembly module"},
-		"ill typed": {ill, "it does not validate: "},
+		"ill typed": {ill, "the code does not validate: a value has the type i32, it must be i64"},
+		"unaligned": {unaligned, "it does not validate: "},
 	} {
 		_, err := r.Compile(test.module)
 		var bad *BadModuleError
