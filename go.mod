@@ -14,6 +14,7 @@ require (
 	github.com/ugorji/go/codec v1.3.2
 	github.com/urfave/cli/v2 v2.27.7
 	golang.org/x/sys v0.49.0
+	golang.org/x/term v0.47.0
 )
 
 require (

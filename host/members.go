@@ -118,8 +118,12 @@ func planMembers(status consensus.Status, alive func(consensus.MemberID) bool, t
 
 // ready reports whether a member can vote without holding the group up.
 func (p *memberPlanner) ready(id consensus.MemberID) bool {
-	return id == p.status.ID || p.alive(id) && p.lag(id) <= caughtUpEntries
+	return id == p.status.ID || p.alive(id) && p.stores(id) && p.lag(id) <= caughtUpEntries
 }
+
+// stores reports whether a member is known to have stored anything: in a young group one that cannot lacks no more
+// entries than one that is a little behind.
+func (p *memberPlanner) stores(id consensus.MemberID) bool { return p.status.Match[id] > 0 }
 
 // lag is how many committed entries a member lacks, as far as the leader knows.
 func (p *memberPlanner) lag(id consensus.MemberID) consensus.Index {

@@ -104,6 +104,21 @@ func TestMemberSteps(t *testing.T) {
 	}
 }
 
+// TestAYoungGroup shows that a member that has stored nothing gets no vote, although the group's log is so short that
+// it is hardly behind.
+func TestAYoungGroup(t *testing.T) {
+	e := newElectorate(1, ids(1, 2, 3), ids(4))
+	e.status.Commit = 20
+	delete(e.status.Match, 4)
+	if got := e.plan(wanted(ids(1, 2, 3, 4), nil)); !slices.Equal(got.voters, ids(1, 2, 3)) || got.waiting == "" {
+		t.Errorf("%+v", got)
+	}
+	e.status.Match[4] = 1
+	if got := e.plan(wanted(ids(1, 2, 3, 4), nil)); !slices.Equal(got.voters, ids(1, 2, 3, 4)) {
+		t.Errorf("%+v", got)
+	}
+}
+
 // TestMemberStepsEnd shows that from any configuration the steps end with the one that is wanted, if the
 // members that it needs are well, whoever leads and dies meanwhile; that no step promotes a member that was
 // no observer; and that a replaced voter never leaves before its successor votes.

@@ -87,6 +87,9 @@ func (h *Host) checkPromotion(ctx context.Context, g *group, record *groupRecord
 		return err
 	case silent:
 		return fault(api.CodeRefused, "the member of group %s on host %s does not answer the leader: it cannot become a voter now", record.Name, host)
+	case !planner.stores(held.Member):
+		return fault(api.CodeRefused, "the member of group %s on host %s has stored nothing yet: try again when it has caught up, or look at that host's log",
+			record.Name, host)
 	case lag > caughtUpEntries:
 		return fault(api.CodeRefused, "the member of group %s on host %s lacks %d entries, at most %d are allowed: try again when it has caught up",
 			record.Name, host, lag, caughtUpEntries)

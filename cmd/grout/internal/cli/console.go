@@ -9,6 +9,8 @@ import (
 	"text/tabwriter"
 	"unicode"
 
+	"golang.org/x/term"
+
 	"github.com/groutlabs/grout/sdk/api"
 )
 
@@ -20,15 +22,10 @@ type console struct {
 	terminal func(stream any) bool
 }
 
-// isTerminal reports whether stream is a character device. /dev/null is one too, and there it does
-// not matter what is written.
+// isTerminal reports whether stream is a terminal.
 func isTerminal(stream any) bool {
 	file, ok := stream.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := file.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
+	return ok && term.IsTerminal(int(file.Fd()))
 }
 
 // printf writes to standard output. Its errors come to light when the process's output is closed;
