@@ -394,7 +394,18 @@ func (h *Host) Change(ctx context.Context, verb string, request api.TransferRequ
 		if to == nil {
 			return fault(api.CodeNotFound, "group %s has no member on host %q", request.Group, request.Host)
 		}
-		return h.onLeader(ctx, record, func(g *group) error { return g.core.TransferLeadership(to.Member) })
+		return h.onLeader(ctx, record, func(g *group) error {
+			switch {
+			case g.core.Role() != consensus.Leader:
+				return consensus.ErrNotLeader
+			case to.Member == g.self:
+				return fault(api.CodeBadRequest, "the member of group %s on host %s leads it already", record.Name, to.Host)
+			case !g.core.Configuration().IsVoter(to.Member):
+				return fault(api.CodeBadRequest, "the member of group %s on host %s has no vote, so it cannot lead: 'grout members promote %s %s' gives it one",
+					record.Name, to.Host, record.Name, to.Host)
+			}
+			return g.core.TransferLeadership(to.Member)
+		})
 	case api.VerbSnapshot:
 		return h.onLeader(ctx, record, func(g *group) error { return g.mark() })
 	}
@@ -414,7 +425,7 @@ func (h *Host) onLeader(ctx context.Context, record groupRecord, do func(*group)
 	case errors.Is(err, consensus.ErrBusy):
 		return busyFault(record.Name)
 	case errors.Is(err, consensus.ErrNoSuchMember):
-		return fault(api.CodeBadRequest, "leadership of group %s cannot go to that member: it leads already, or has no vote", record.Name)
+		return fault(api.CodeBadRequest, "leadership of group %s cannot go to that member now", record.Name)
 	}
 	return err
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/groutlabs/grout/sdk/api"
@@ -75,7 +76,7 @@ func TestTransferAndSnapshot(t *testing.T) {
 		if err := w.homes[leader].change(api.VerbTransfer, "g", "nobody"); codeOf(err) != api.CodeNotFound {
 			t.Errorf("transfer to nobody: %v", err)
 		}
-		if err := w.homes[leader].change(api.VerbTransfer, "g", leader); codeOf(err) != api.CodeBadRequest {
+		if err := w.homes[leader].change(api.VerbTransfer, "g", leader); codeOf(err) != api.CodeBadRequest || !strings.Contains(err.Error(), "leads it already") {
 			t.Errorf("transfer to itself: %v", err)
 		}
 		if err := w.homes[leader].change(api.VerbTransfer, "g", to); err != nil {

@@ -159,6 +159,10 @@ func (h *Host) Hosts(ctx context.Context, request api.HostsRequest) (api.HostsRe
 	if err := h.waiting(); err != nil {
 		return api.HostsReply{}, err
 	}
+	actions := []string{"", api.HostsAdmit, api.HostsRemove}
+	if !slices.Contains(actions, request.Action) {
+		return api.HostsReply{}, fault(api.CodeBadRequest, "unknown action %q: there are %q", request.Action, actions[1:])
+	}
 	if err := api.CheckName(request.Host); err != nil && request.Action != "" {
 		return api.HostsReply{}, fault(api.CodeBadRequest, "host: %v", err)
 	}
@@ -169,8 +173,6 @@ func (h *Host) Hosts(ctx context.Context, request api.HostsRequest) (api.HostsRe
 		err = h.admit(ctx, request.Host)
 	case api.HostsRemove:
 		_, err = h.change(ctx, catalogCommand{Expel: request.Host})
-	default:
-		err = fault(api.CodeBadRequest, "unknown action %q: there are %q and %q", request.Action, api.HostsAdmit, api.HostsRemove)
 	}
 	if err != nil {
 		return api.HostsReply{}, err
