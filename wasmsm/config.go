@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"github.com/groutlabs/grout/wasmsm/prepare"
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
 )
 
 // pageBytes is the size of a WebAssembly page, and of a page of an Image.
@@ -92,6 +94,19 @@ const (
 	MemoryCopyOnWrite
 )
 
+// EngineKind chooses how guest code runs.
+type EngineKind uint8
+
+// The engines. They differ in speed alone.
+const (
+	// EngineAuto is EngineCompiler where the processor has one, else EngineInterpreter.
+	EngineAuto EngineKind = iota
+	// EngineCompiler makes machine code: amd64 and arm64.
+	EngineCompiler
+	// EngineInterpreter works everywhere, some fifty times slower.
+	EngineInterpreter
+)
+
 // Config configures a Runtime.
 type Config struct {
 	// CacheDir keeps compiled code across restarts, "" for none. Whoever can write to it can run
@@ -101,6 +116,8 @@ type Config struct {
 	Limits Limits
 	// Memory is MemoryAuto but for tests and for systems where copy-on-write misbehaves.
 	Memory MemoryKind
+	// Engine is EngineAuto but for comparing the two.
+	Engine EngineKind
 	// Prepare bounds the parser; its ModuleBytes follows Limits.ModuleBytes.
 	Prepare prepare.Limits
 }
@@ -113,8 +130,25 @@ func (c *Config) validate() error {
 	if c.Memory > MemoryCopyOnWrite {
 		return fmt.Errorf("wasmsm: memory kind %d is unknown", c.Memory)
 	}
+	if c.Engine > EngineInterpreter {
+		return fmt.Errorf("wasmsm: engine %d is unknown", c.Engine)
+	}
 	c.Prepare.ModuleBytes = c.Limits.ModuleBytes
 	return nil
+}
+
+// engine is the engine's own configuration.
+func (c *Config) engine() wazero.RuntimeConfig {
+	rc := wazero.NewRuntimeConfig()
+	switch c.Engine {
+	case EngineCompiler:
+		rc = wazero.NewRuntimeConfigCompiler()
+	case EngineInterpreter:
+		rc = wazero.NewRuntimeConfigInterpreter()
+	}
+	features := api.CoreFeaturesV2.SetEnabled(api.CoreFeatureSIMD, false)
+	// Debug sections are gone after preparation, and the engine need not look for them.
+	return rc.WithCoreFeatures(features).WithDebugInfoEnabled(false)
 }
 
 // MachineConfig configures one machine.

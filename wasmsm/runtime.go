@@ -12,7 +12,6 @@ import (
 
 	"github.com/groutlabs/grout/wasmsm/prepare"
 	"github.com/tetratelabs/wazero"
-	"github.com/tetratelabs/wazero/api"
 )
 
 // Runtime compiles modules and holds what their machines share. It is safe for concurrent use.
@@ -41,9 +40,7 @@ func NewRuntime(config Config) (*Runtime, error) {
 		return nil, err
 	}
 	ctx := context.Background()
-	features := api.CoreFeaturesV2.SetEnabled(api.CoreFeatureSIMD, false)
-	// Debug sections are gone after preparation, and the engine need not look for them.
-	rc := wazero.NewRuntimeConfig().WithCoreFeatures(features).WithDebugInfoEnabled(false)
+	rc := config.engine()
 	r := &Runtime{config: config, modules: make(map[[sha256.Size]byte]*sharedModule)}
 	if config.CacheDir != "" {
 		cache, err := wazero.NewCompilationCacheWithDir(config.CacheDir)

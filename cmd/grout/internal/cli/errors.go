@@ -52,6 +52,8 @@ const (
 	StoreFailed Exit = 11
 	// Lost: a fed command was lost with the leader that had taken it; it was not applied.
 	Lost Exit = 12
+	// Differs: a machine's runs did not agree on a command.
+	Differs Exit = 13
 	// Interrupted: the user stopped it.
 	Interrupted Exit = 130
 )
@@ -60,7 +62,7 @@ const (
 var kinds = map[Exit]string{
 	Failed: "failed", Usage: "usage", Refused: "refused", Trapped: "trapped", NotFound: "not_found",
 	Unavailable: "unavailable", Unknown: "unknown_outcome", BadModule: "bad_module", Exists: "exists",
-	InUse: "in_use", StoreFailed: "store_failed", Lost: "lost", Interrupted: "interrupted",
+	InUse: "in_use", StoreFailed: "store_failed", Lost: "lost", Differs: "differs", Interrupted: "interrupted",
 }
 
 // failure is why a verb did not do what was asked.

@@ -99,7 +99,7 @@ func (c *call) openInput(name string) (io.Reader, func() error, error) {
 	}
 	file, err := os.Open(name)
 	if err != nil {
-		return nil, nil, usage("feed: %s", err)
+		return nil, nil, usage("%s: %s", c.verb, err)
 	}
 	return file, file.Close, nil
 }
@@ -114,7 +114,7 @@ func parseDelimiter(text string) (byte, error) {
 	}
 	plain, err := strconv.Unquote(`"` + text + `"`)
 	if err != nil || len(plain) != 1 {
-		return 0, usage(`feed: --delimiter %q is not one byte; \n, \t, \0 and \xFF are understood`, text)
+		return 0, usage(`--delimiter %q is not one byte; \n, \t, \0 and \xFF are understood`, text)
 	}
 	return plain[0], nil
 }

@@ -58,7 +58,7 @@ Examples:
 Examples:
   grout inspect hello.wasm
   grout inspect hello.wasm --json`,
-	}, deployDescription(), upgradeDescription()}
+	}, checkDescription(), deployDescription(), upgradeDescription()}
 }
 
 // newVerb makes a project.

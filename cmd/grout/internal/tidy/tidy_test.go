@@ -35,7 +35,7 @@ var laws = map[string][]string{
 	"sdk/client":    {"sdk/api", "github.com/nats-io/nats.go", "github.com/synadia-io/orbit.go/natscontext"},
 	"examples/wasm": {"sdk", "examples/wasm/..."},
 	// The harness that runs a machine natively and in the sandbox, for the examples' tests.
-	"examples/wasm/internal": {"sdk", "sdk/sdktest", "wasmsm", "cmd/grout/internal/project"},
+	"examples/wasm/internal": {"sdk", "sdk/sdktest", "wasmsm", "wasmsm/check", "cmd/grout/internal/project"},
 }
 
 // source is one parsed Go file.

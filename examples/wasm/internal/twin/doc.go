@@ -1,5 +1,6 @@
 // Package twin runs an example in the sandbox beside its native twin: the same random commands and
-// queries, every outcome compared, and the state moved through an image to another machine on the way.
+// queries, every outcome compared, and the state moved through an image to another machine on the way. Then the
+// module alone goes through the runs of wasmsm/check, which have to agree.
 //
 // It is for tests. Start reading at Compare.
 package twin

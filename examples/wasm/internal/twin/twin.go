@@ -26,12 +26,14 @@ type Plan struct {
 }
 
 // Compare builds the package in the present folder and runs plan twice, with a fixed seed and with a
-// new one. The seed is in the subtest's name: to replay it, put it in place of the fixed one.
+// new one, and in each of the runs of wasmsm/check. The seed is in the subtest's name: to replay it, put it in place of the fixed one.
 func Compare(t *testing.T, plan Plan) {
 	t.Helper()
-	module := Compile(t)
+	bytes, cache := build(t), t.TempDir()
+	module := compile(t, bytes)
 	for _, seed := range []uint64{1, rand.Uint64()} {
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) { run(t, plan, module, seed) })
+		t.Run(fmt.Sprintf("deterministic/seed=%d", seed), func(t *testing.T) { deterministic(t, plan, bytes, cache, seed) })
 	}
 }
 
@@ -64,6 +66,12 @@ func Start(t testing.TB, init string) *wasmsm.Machine {
 // Compile builds the package in the present folder and compiles it, for as long as the test runs.
 func Compile(t testing.TB) *wasmsm.CompiledModule {
 	t.Helper()
+	return compile(t, build(t))
+}
+
+// build compiles the package in the present folder to a module.
+func build(t testing.TB) []byte {
+	t.Helper()
 	out := filepath.Join(t.TempDir(), "module.wasm")
 	build := exec.Command("go", "build", "-buildmode=c-shared", "-trimpath", "-o", out, ".")
 	build.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0")
@@ -74,6 +82,11 @@ func Compile(t testing.TB) *wasmsm.CompiledModule {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return bytes
+}
+
+func compile(t testing.TB, bytes []byte) *wasmsm.CompiledModule {
+	t.Helper()
 	runtime, err := wasmsm.NewRuntime(wasmsm.Config{})
 	if err != nil {
 		t.Fatal(err)
