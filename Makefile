@@ -10,7 +10,7 @@ EVENTS      ?= 5000000
 SEED        ?= 0
 NETWORK     ?= auto
 
-.PHONY: run test check build install bench bench-log profile chaos sim explore mutants fuzz clean fmt
+.PHONY: run test check build install bench bench-log bench-wasm profile chaos sim explore mutants fuzz clean fmt
 
 # The demonstration: three hosts, a killed leader, the right answer. INPUT=file for another text.
 run:
@@ -43,6 +43,10 @@ bench:
 # The durable log against others, a module of its own.
 bench-log:
 	cd $(COMPARE) && go run .
+
+# The sandbox's memory: checkpoints, rollbacks, changes and views against a plain copy of the memory.
+bench-wasm:
+	go test -run '^$$' -bench 'Memory|Views' -benchtime 300x ./wasmsm
 
 # CPU and heap profiles of the hot parts, in profiles/.
 profile:

@@ -4,7 +4,7 @@
 // Start reading at [group.turn], which shows the order that everything keeps: take what arrived,
 // persist, send, apply, reply. Around it stand intake.go (commands and queries of clients), forward.go
 // (those that arrive at a member which does not lead), applier.go and replica.go (what is replicated:
-// the machine, the clock of the entries, the sessions), statesync.go and manifest.go (snapshots), divergence.go and quarantine.go (members whose states differ),
+// the machine, the clock of the entries, the sessions), views.go (queries), statesync.go, manifest.go and pages.go (snapshots), divergence.go and quarantine.go (members whose states differ),
 // catalog.go and reconcile.go (which groups there are and where) and bootstrap.go (how hosts become a
 // cluster).
 //

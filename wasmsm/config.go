@@ -160,6 +160,7 @@ type MachineConfig struct {
 	// Init is the input of grout_init.
 	Init []byte
 	// Log takes the machine's log lines, one call each, without the newline; level 0 debug, 1 info,
-	// 2 warn, 3 error. nil discards them. It is called from within Apply and Query.
+	// 2 warn, 3 error. nil discards them. It is called from within Apply and Query,
+	// and from the queries of views, which may be several at once.
 	Log func(level int, text string)
 }

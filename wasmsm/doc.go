@@ -9,10 +9,10 @@
 //     globals are as before.
 //
 // A Runtime compiles modules (after wasmsm/prepare checked and rewrote them), a CompiledModule makes
-// machines, a Machine applies commands. A Machine is used by one goroutine at a time; the other two
-// are safe for concurrent use.
+// machines, a Machine applies commands, and its Views answer queries meanwhile. A Machine and a View are used by one
+// goroutine at a time each; the other two are safe for concurrent use.
 //
 // Start reading at Machine.Apply in machine.go. The memory behind a machine is a store (memory.go):
 // on Linux a private mapping over a file that holds the last checkpoint (memory_cow_linux.go),
-// elsewhere a plain copy (memory_copy.go).
+// elsewhere a plain copy (memory_copy.go). How a view keeps to one state is said in view_cow_linux.go.
 package wasmsm

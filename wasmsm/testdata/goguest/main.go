@@ -114,6 +114,20 @@ func groutApply(n uint32) int32 {
 			ballast[len(ballast)-1][77] = 1
 		}
 		return reply(strconv.Itoa(len(ballast)))
+	case "fill":
+		for _, b := range ballast {
+			for i := 0; i < len(b); i += 512 {
+				b[i] = 1
+			}
+		}
+		return 0
+	case "touch":
+		// One byte in each of as many pages of 64 KiB.
+		n, _ := strconv.Atoi(arg)
+		for i := range n {
+			ballast[i/16][i%16<<16]++
+		}
+		return 0
 	case "free":
 		ballast = nil
 		runtime.GC()
