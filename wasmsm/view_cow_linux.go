@@ -27,8 +27,8 @@ import (
 type cowView struct {
 	store   *cowStore
 	private []byte
-	// reach is the end of what may ever have been written.
-	reach uint64
+	// reach is the end of what the guest may ever have written, kept that of what commits had copied.
+	reach, kept uint64
 	// pages are those that have copies, known the same as bits; unless scan is set.
 	pages  []viewPage
 	known  []uint64
@@ -92,7 +92,7 @@ func (s *cowStore) keepForViews(start, end uint64) {
 			continue
 		}
 		v.scan.Store(true)
-		v.reach = max(v.reach, end)
+		v.kept = max(v.kept, end)
 		for at := start; at < end; at += s.page {
 			// An atomic addition of nothing takes away nothing that the guest writes at the same time.
 			atomic.AddUint32((*uint32)(unsafe.Pointer(&v.private[at])), 0)
@@ -150,6 +150,7 @@ func (v *cowView) learn() error {
 	if !v.scan.Swap(false) {
 		return nil
 	}
+	v.reach = max(v.reach, v.kept)
 	ranges, err := writtenPages(v.store.scanner, v.ranges[:0], v.private[:v.reach])
 	if err != nil {
 		return err
