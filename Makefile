@@ -44,8 +44,10 @@ bench:
 bench-log:
 	cd $(COMPARE) && go run .
 
-# The sandbox's memory: checkpoints, rollbacks, changes and views against a plain copy of the memory.
+# The sandbox: what preparation costs a guest, prepared against unprepared in the same engine; then checkpoints,
+# rollbacks, changes and views against a plain copy of the memory.
 bench-wasm:
+	go run ./cmd/grout/internal/benchwasm
 	go test -run '^$$' -bench 'Memory|Views' -benchtime 300x ./wasmsm
 
 # CPU and heap profiles of the hot parts, in profiles/.

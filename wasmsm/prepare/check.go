@@ -71,7 +71,10 @@ type survey struct {
 	height int
 	// calls counts the calls of functions that are not imported.
 	calls int
-	// values counts the instructions that compute something.
+	// called counts all calls, of imported functions too.
+	called int
+	loops  int
+	// values counts the instructions that compute or set something.
 	values int
 	// kept has, for each local, whether it is ever set to anything but fresh results of arithmetic.
 	kept []bool
@@ -262,6 +265,9 @@ func (c *checker) closeFrame() frame {
 
 func (c *checker) end() {
 	f := c.closeFrame()
+	if f.op == opLoop {
+		c.survey.loops++
+	}
 	params, results := c.blockTypes(f.block)
 	if f.op == opIf && params != results {
 		c.fail("an if without else must have the results that it takes")
@@ -325,6 +331,7 @@ func (c *checker) table(labels []uint32) {
 }
 
 func (c *checker) call(in *instruction) {
+	c.survey.called++
 	signature, ok := Signature(""), true
 	if in.op == opCall {
 		signature, ok = c.w.m.typeOf(in.index)
@@ -379,6 +386,7 @@ func (c *checker) local(in *instruction) {
 		return
 	}
 	o := c.pop(kind)
+	c.survey.values++ // where paths meet it is a value of its own
 	if o.bits == bitsKept {
 		c.survey.kept[in.index] = true
 	}

@@ -17,12 +17,14 @@ func newCodeWriter(m *parsed, check *checker) *codeWriter {
 	if m.sections[sectionCode] != nil {
 		w.out = appendU32(nil, uint32(len(m.bodies)))
 	}
-	depth := &stackMeter{m: m, check: check, edits: &w.edits}
+	depth := &stackMeter{m: m, check: check, edits: &w.edits, scratch: &w.scratch}
+	fuel := &meter{edits: &w.edits, scratch: &w.scratch, fuel: m.fuelGlobal(), stack: depth}
+	depth.fuel = fuel
 	w.passes = []pass{
 		&w.scratch,
 		&canonicalizer{check: check, edits: &w.edits, scratch: &w.scratch},
 		depth,
-		&meter{edits: &w.edits, scratch: &w.scratch, fuel: m.fuelGlobal(), stack: depth},
+		fuel,
 		w,
 	}
 	return w
@@ -43,27 +45,33 @@ func (w *codeWriter) leave(b body) {
 	w.out = append(w.out, w.body...)
 }
 
-// scratch hands out locals beyond the function's own, one for each type. What is in one is used up
-// before the function's own code goes on. It is the first of the passes.
+// scratch hands out locals beyond the function's own. It is the first of the passes.
 type scratch struct {
 	m     *parsed
 	first uint32
 	types []valueType
+	// shared has, for each type, the index of the shared local in types and 1.
+	shared [256]int
 }
 
-// use returns the index of the local of a type.
+// use returns the local of a type that all may use. What is in it is used up before the function's own
+// code goes on.
 func (s *scratch) use(t valueType) uint32 {
-	for i, have := range s.types {
-		if have == t {
-			return s.first + uint32(i)
-		}
+	if s.shared[t] == 0 {
+		s.add(t)
+		s.shared[t] = len(s.types)
 	}
+	return s.first + uint32(s.shared[t]) - 1
+}
+
+// add returns a local for the caller alone.
+func (s *scratch) add(t valueType) uint32 {
 	s.types = append(s.types, t)
 	return s.first + uint32(len(s.types)) - 1
 }
 
 func (s *scratch) enter(index int, b body) {
-	s.first, s.types = uint32(s.m.params(index)+b.locals), s.types[:0]
+	s.first, s.types, s.shared = uint32(s.m.params(index)+b.locals), s.types[:0], [256]int{}
 }
 
 func (s *scratch) instruction(*instruction) {}

@@ -4,16 +4,16 @@ package prepare
 // the host sets before a call, in slots of 8 bytes. It is no part of a machine's state.
 const StackGlobal = "grout:stack"
 
-// What a call takes of the stack, in slots of 8 bytes.
+// What a call takes of the stack, in slots of 8 bytes. The engine gives each value that it cannot keep in a
+// register a slot of its own for the whole function, so that all values are counted. Measured with wazero
+// 1.12.0, no frame of the 2,138 functions of a Go program with a map, JSON and fmt is larger, and half
+// are less than a fifth.
 const (
 	// frameSlots is what each call takes beside what its function needs.
 	frameSlots = 16
 	// leafSlots is up to which size a function that calls none but host functions takes nothing: only one
 	// such frame is on the stack at a time.
 	leafSlots = 256
-	// valuesPerSlot is how many values that a function computes are counted as one that has to be kept in
-	// memory.
-	valuesPerSlot = 8
 )
 
 // stackMeter is the pass that bounds the depth of calls by the frames' sizes. A function takes its frame off the
@@ -23,48 +23,72 @@ type stackMeter struct {
 	m     *parsed
 	check *checker
 	edits *edits
+	fuel  *meter
+	// room is the local that keeps what was left after the frame was taken: to read the global again at the end would
+	// make each call wait for those that it made.
+	room    uint32
+	scratch *scratch
 	// slots is the present function's size, 0 when it is not counted.
 	slots    int64
 	function int
+	// wrapped is set when the body becomes a block. held is a function whose fuel is kept in a local.
+	wrapped, held bool
 }
 
 func (s *stackMeter) enter(index int, _ body) {
 	found := &s.check.survey
 	s.function = index
-	s.slots = int64(frameSlots + len(s.check.locals) + found.height + found.values/valuesPerSlot)
+	s.slots = int64(frameSlots + len(s.check.locals) + found.height + found.values)
 	if found.calls == 0 && s.slots <= leafSlots {
 		s.slots = 0
+	}
+	s.held = found.loops > 0
+	s.wrapped = s.slots > 0 || s.held
+	if s.slots > 0 {
+		s.room = s.scratch.add(typeI64)
 	}
 }
 
 // begin takes the frame. The caller puts the check after it, and then open.
-func (s *stackMeter) begin(text []byte) []byte { return s.add(text, opI64Sub) }
+func (s *stackMeter) begin(text []byte) []byte {
+	if s.wrapped {
+		text = append(text, opBlock, blockEmpty)
+	}
+	if s.slots == 0 {
+		return text
+	}
+	text = appendU32(append(text, opGlobalGet), s.m.stackGlobal())
+	text = appendS64(append(text, opI64Const), s.slots)
+	text = appendU32(append(text, opI64Sub, opLocalTee), s.room)
+	return appendU32(append(text, opGlobalSet), s.m.stackGlobal())
+}
+
+// end gives the frame back.
+func (s *stackMeter) end(text []byte) []byte {
+	if s.slots == 0 {
+		return text
+	}
+	text = appendU32(append(text, opLocalGet), s.room)
+	text = appendS64(append(text, opI64Const), s.slots)
+	return appendU32(append(text, opI64Add, opGlobalSet), s.m.stackGlobal())
+}
 
 // open begins the block that is the function's body.
 func (s *stackMeter) open(text []byte) []byte {
-	if s.slots == 0 {
+	if !s.wrapped {
 		return text
 	}
 	return append(append(text, opBlock), s.m.resultBlock(s.function)...)
 }
 
-func (s *stackMeter) add(text []byte, op byte) []byte {
-	if s.slots == 0 {
-		return text
-	}
-	global := s.m.stackGlobal()
-	text = appendU32(append(text, opGlobalGet), global)
-	text = appendS64(append(text, opI64Const), s.slots)
-	return appendU32(append(text, op, opGlobalSet), global)
-}
-
 func (s *stackMeter) instruction(in *instruction) {
 	switch {
-	case s.slots == 0:
+	case !s.wrapped:
 	case in.op == opReturn:
 		s.edits.replace(in.span, appendU32([]byte{opBr}, uint32(in.depth))...)
 	case in.op == opEnd && in.depth == 0:
-		s.edits.insert(in.start, s.add([]byte{opEnd}, opI64Add)...)
+		text := append(s.fuel.release(s.end([]byte{opEnd})), opReturn, opEnd)
+		s.edits.insert(in.start, append(s.fuel.release(text), opUnreachable)...)
 	}
 }
 

@@ -1,17 +1,22 @@
 package prepare
 
+import "math"
+
 // FuelGlobal is the name under which the counter is exported: a mutable i64 that the host sets
 // before a call and reads after it. It is no part of a machine's state.
 const FuelGlobal = "grout:fuel"
 
 // meter is the pass that charges fuel.
 //
-// A region is a run of instructions of which all are executed once the first one is, but for traps.
-// It goes on through the start of a block, through the end of a block that no branch targets, and
-// through calls; it ends at a branch, at a loop's head, at else, and where paths meet. Its price is
-// taken off the counter where it begins. Whether the counter fell below zero is looked at on entry to a
-// function, at a loop's head and before what costs by its length: what lies between two such places is at
-// most the code of the functions on the call stack, executed once.
+// A region is a set of instructions of which all are executed once the first one is, but for traps and
+// loops without end. It goes on through calls and through the start of a block, and after the block's end if
+// nothing in it branches out of it; it ends at a branch and at a loop's head. Its price is taken off the
+// counter where it begins. A small region that only one other leads to is charged with that one, in advance:
+// at most maxAdvance for each charge.
+//
+// Whether the counter fell below zero is looked at on entry to a function, at a loop's head and before what
+// costs by its length: what lies between two such places is at most the code of the functions on the call
+// stack, executed once.
 type meter struct {
 	edits *edits
 	// scratch is the local that holds a length while it is charged; its use makes it be declared.
@@ -19,98 +24,208 @@ type meter struct {
 	stack   *stackMeter
 	fuel    uint32
 	blocks  []meterBlock
-	region  region
+	regions []region
+	// current is the index of the present region, none in code that cannot be reached, which costs nothing.
+	current int
+	loops   int
+	// total is the price of all instructions of the function.
+	total int64
+	// local is the local that holds the counter in the present function, if held: in a loop it is a
+	// register then. The global has it wherever other functions run, and in the end.
+	held  bool
+	local uint32
 }
+
+const (
+	// maxAdvance is how much a charge may have in it for instructions that are not executed.
+	maxAdvance = 24
+	// uncheckedPrice is up to which price a function without loops and calls leaves the check to others.
+	uncheckedPrice = 100
+	// smallPrice is up to which price such a function costs nothing beside its call.
+	smallPrice = 24
+	none       = -1
+)
 
 // region is where a price is to be charged, and how much.
 type region struct {
-	// live is unset in code that cannot be reached, which costs nothing.
-	live bool
-	// entry is set on the function's first region.
-	entry, check bool
-	slot         int
-	price        int64
+	check bool
+	// depth is the number of open blocks where it begins, if there is a check.
+	depth int
+	slot  int
+	// before is the only region that leads here, or none. payer is the one that charges this one's price.
+	before, payer  int
+	price, advance int64
 }
 
 type meterBlock struct {
 	op uint16
-	// live is whether the block itself can be reached; targeted, whether a branch goes to its end.
-	live, targeted bool
-	// thenLive is whether the first arm of an if reaches the end. otherwise is set after else.
-	thenLive, otherwise bool
+	// targeted is whether a branch goes to the block's end, otherwise is set after else.
+	targeted, otherwise bool
+	// outer is the region in which the block stands, then the one at the end of an if's first arm.
+	outer, then int
+	// least is the outermost block that a branch in this one goes to.
+	least int
 }
 
 func (f *meter) enter(_ int, b body) {
-	f.blocks = append(f.blocks[:0], meterBlock{op: opBlock, live: true})
-	f.open(b.code, true)
-	f.region.entry = true
+	f.blocks = append(f.blocks[:0], meterBlock{op: opBlock, least: math.MaxInt})
+	f.regions, f.loops, f.total = f.regions[:0], 0, 0
+	if f.held = f.stack.held; f.held {
+		f.local = f.scratch.add(typeI64)
+	}
+	f.open(b.code, none)
 }
 
-func (f *meter) open(at int, check bool) {
-	f.region = region{live: true, check: check, slot: f.edits.reserve(at)}
+func (f *meter) open(at, before int) {
+	f.current = len(f.regions)
+	f.regions = append(f.regions, region{slot: f.edits.reserve(at), before: before, payer: f.current})
 }
 
-// close writes the region's charge.
-func (f *meter) close() {
-	r := f.region
-	f.region = region{}
-	if !r.live {
-		return
+func (f *meter) live() bool { return f.current != none }
+
+// leave writes the charges.
+func (f *meter) leave(body) {
+	for i := range f.regions {
+		r := &f.regions[i]
+		if r.before == none {
+			continue
+		}
+		if payer := &f.regions[f.regions[r.before].payer]; payer.advance+r.price <= maxAdvance {
+			payer.advance += r.price
+			payer.price += r.price
+			r.payer, r.price = f.regions[r.before].payer, 0
+		}
 	}
-	var text []byte
-	if r.price > 0 {
-		text = f.charge(text, r.price)
+	if f.small() {
+		for i := range f.regions {
+			f.regions[i].price = 0
+		}
 	}
-	switch {
-	case r.entry:
-		text = f.stack.open(f.checkBoth(f.stack.begin(text)))
-	case r.check:
-		text = f.check(text)
+	for i, r := range f.regions {
+		var text []byte
+		if r.price > 0 {
+			text = f.charge(text, r.price)
+		}
+		switch {
+		case i == 0:
+			text = f.begin0(text)
+		case r.check && r.price > 0:
+			text = f.check(text, r.depth+1)
+		}
+		f.edits.fill(r.slot, text)
 	}
-	f.edits.fill(r.slot, text)
 }
 
-func (f *meter) charge(text []byte, price int64) []byte {
-	text = appendU32(append(text, opGlobalGet), f.fuel)
-	text = appendS64(append(text, opI64Const), price)
-	text = append(text, opI64Sub)
+// begin0 completes the function's first charge.
+func (f *meter) begin0(text []byte) []byte {
+	if f.held {
+		text = f.charge(f.take(nil), f.regions[0].price)
+	}
+	text = f.stack.begin(text)
+	if f.total > uncheckedPrice || !f.simple() {
+		text = f.checkBoth(text)
+	}
+	return f.stack.open(text)
+}
+
+// simple is a function that has neither loops nor calls and whose frame is not counted.
+func (f *meter) simple() bool {
+	return f.stack.slots == 0 && f.loops == 0 && f.stack.check.survey.called == 0
+}
+
+// small is a function that costs nothing beside its call, whose price is meant for it.
+func (f *meter) small() bool { return f.simple() && f.total <= smallPrice }
+
+// get and set are the counter where the function has it.
+func (f *meter) get(text []byte) []byte {
+	if f.held {
+		return appendU32(append(text, opLocalGet), f.local)
+	}
+	return appendU32(append(text, opGlobalGet), f.fuel)
+}
+
+func (f *meter) set(text []byte) []byte {
+	if f.held {
+		return appendU32(append(text, opLocalSet), f.local)
+	}
 	return appendU32(append(text, opGlobalSet), f.fuel)
 }
 
-func (f *meter) check(text []byte) []byte {
+// take copies the counter from the global, release copies it back.
+func (f *meter) take(text []byte) []byte {
+	if !f.held {
+		return text
+	}
 	text = appendU32(append(text, opGlobalGet), f.fuel)
-	return append(text, opI64Const, 0, opI64LtS, opIf, blockEmpty, opUnreachable, opEnd)
+	return appendU32(append(text, opLocalSet), f.local)
 }
+
+func (f *meter) release(text []byte) []byte {
+	if !f.held {
+		return text
+	}
+	text = appendU32(append(text, opLocalGet), f.local)
+	return appendU32(append(text, opGlobalSet), f.fuel)
+}
+
+func (f *meter) charge(text []byte, price int64) []byte {
+	text = appendS64(append(f.get(text), opI64Const), price)
+	return f.set(append(text, opI64Sub))
+}
+
+func (f *meter) check(text []byte, depth int) []byte { return f.trap(f.get(text), depth) }
 
 // checkBoth looks at both counters at once.
 func (f *meter) checkBoth(text []byte) []byte {
 	if f.stack.slots == 0 {
-		return f.check(text)
+		return f.check(text, 0)
 	}
-	text = appendU32(append(text, opGlobalGet), f.fuel)
-	text = appendU32(append(text, opGlobalGet), f.stack.m.stackGlobal())
-	return append(text, opI64Or, opI64Const, 0, opI64LtS, opIf, blockEmpty, opUnreachable, opEnd)
+	text = appendU32(append(f.get(text), opGlobalGet), f.stack.m.stackGlobal())
+	return f.trap(append(text, opI64Or), 0)
+}
+
+// trap ends the call if what is on the stack is below zero. In a wrapped function that is done at the
+// end, out of the way of code that goes on; depth is the number of blocks from here to the outermost.
+func (f *meter) trap(text []byte, depth int) []byte {
+	text = append(text, opI64Const, 0, opI64LtS)
+	if f.stack.wrapped {
+		return appendU32(append(text, opBrIf), uint32(depth))
+	}
+	return append(text, opIf, blockEmpty, opUnreachable, opEnd)
 }
 
 func (f *meter) instruction(in *instruction) {
-	if f.region.live {
-		f.region.price += price(in.op)
+	if f.live() {
+		f.regions[f.current].price += price(in.op)
+		f.total += price(in.op)
 	}
 	switch in.op {
 	case opBlock, opLoop, opIf:
 		f.begin(in)
 	case opElse:
-		f.orElse(in)
+		top := &f.blocks[len(f.blocks)-1]
+		top.then, top.otherwise = f.current, true
+		f.current = none
+		if top.outer != none {
+			f.open(in.end, top.outer)
+		}
 	case opEnd:
 		f.end(in)
+	case opCall, opCallIndirect:
+		if f.held && f.live() {
+			f.edits.insert(in.start, f.release(nil)...)
+			f.edits.insert(in.end, f.take(nil)...)
+		}
 	case opBr, opBrTable, opReturn, opUnreachable:
+		if in.op == opUnreachable && f.live() {
+			f.edits.insert(in.start, f.release(nil)...)
+		}
 		f.target(in)
-		f.close()
+		f.current = none
 	case opBrIf:
 		f.target(in)
-		if f.region.live {
-			f.close()
-			f.open(in.end, false)
+		if f.live() {
+			f.open(in.end, f.current)
 		}
 	case opMemoryInit, opMemoryCopy, opMemoryFill:
 		f.dynamic(in, f.bulk)
@@ -120,55 +235,68 @@ func (f *meter) instruction(in *instruction) {
 }
 
 func (f *meter) begin(in *instruction) {
-	f.blocks = append(f.blocks, meterBlock{op: in.op, live: f.region.live})
-	if in.op != opBlock && f.region.live {
-		f.close()
-		f.open(in.end, in.op == opLoop)
+	f.blocks = append(f.blocks, meterBlock{op: in.op, outer: f.current, then: none, least: math.MaxInt})
+	if !f.live() {
+		return
+	}
+	switch in.op {
+	case opIf:
+		f.open(in.end, f.current)
+	case opLoop:
+		f.open(in.end, none)
+		f.regions[f.current].check, f.regions[f.current].depth = true, in.depth+1
+		f.loops++
 	}
 }
 
-func (f *meter) orElse(in *instruction) {
-	top := &f.blocks[len(f.blocks)-1]
-	top.thenLive, top.otherwise = f.region.live, true
-	f.close()
-	if top.live {
-		f.open(in.end, false)
+// target notes where branches go.
+func (f *meter) target(in *instruction) {
+	top := len(f.blocks) - 1
+	if in.op == opReturn {
+		f.blocks[top].least = 0
+	}
+	for _, label := range in.labels {
+		at := top - int(label)
+		f.blocks[at].targeted = true
+		f.blocks[top].least = min(f.blocks[top].least, at)
 	}
 }
 
 func (f *meter) end(in *instruction) {
-	b := f.blocks[len(f.blocks)-1]
-	f.blocks = f.blocks[:len(f.blocks)-1]
-	met := b.live && b.targeted && b.op != opLoop
-	if b.op == opIf && b.live {
-		met = met || !b.otherwise || b.thenLive
+	at := len(f.blocks) - 1
+	b := f.blocks[at]
+	f.blocks = f.blocks[:at]
+	if at == 0 {
+		return
 	}
+	outer := &f.blocks[at-1]
+	outer.least = min(outer.least, b.least)
+	targeted := b.targeted && b.op != opLoop
+	// skipped is whether an if's condition may lead here at once.
+	skipped := b.op == opIf && !b.otherwise
 	switch {
-	case len(f.blocks) == 0:
-		f.close()
-	case met:
-		f.close()
-		f.open(in.end, false)
-	}
-}
-
-func (f *meter) target(in *instruction) {
-	for _, label := range in.labels {
-		f.blocks[len(f.blocks)-1-int(label)].targeted = true
+	case b.outer == none || !f.live() && !targeted && !skipped && b.then == none:
+		f.current = none
+	case b.least >= at:
+		f.current = b.outer // nothing branches out of the block: what follows it is executed as surely as it was
+	case targeted || f.live() && (skipped || b.then != none):
+		f.open(in.end, none)
+	case skipped:
+		f.open(in.end, b.outer)
+	case !f.live():
+		f.current = b.then
 	}
 }
 
 // dynamic charges what the amount on top of the stack, an i32, costs, before the instruction.
 func (f *meter) dynamic(in *instruction, amount func(text []byte, local uint32) []byte) {
-	if !f.region.live {
+	if !f.live() {
 		return
 	}
 	local := f.scratch.use(typeI32)
 	text := appendU32([]byte{opLocalTee}, local)
-	text = appendU32(append(text, opGlobalGet), f.fuel)
-	text = append(amount(text, local), opI64Sub)
-	text = appendU32(append(text, opGlobalSet), f.fuel)
-	f.edits.insert(in.start, f.check(text)...)
+	text = f.set(append(amount(f.get(text), local), opI64Sub))
+	f.edits.insert(in.start, f.check(text, in.depth+1)...)
 }
 
 // bulk is the length, rounded down to the unit that is charged.
@@ -186,5 +314,3 @@ func (f *meter) grow(text []byte, local uint32) []byte {
 	text = appendS64(append(text, opI32Const), maxMemoryPages)
 	return append(text, opI32LeU, opSelect)
 }
-
-func (f *meter) leave(body) {}

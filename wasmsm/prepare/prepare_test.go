@@ -77,7 +77,7 @@ func TestOutputIsDeterministic(t *testing.T) {
 
 // golden is the digest of the draft's output. When it changes, Version must, too: replicas that
 // prepare the same module differently have different states.
-const golden = "7ae60d9887443fb2af9371929d181fa44d207667dd5d5de34561032833a856db"
+const golden = "6ba98b670dfe2e2b0392d652ecdb07284a2ef80748991e49bc38bfd2d612ed18"
 
 // TestVersionNamesTheOutput shows that Version stands for these very bytes.
 func TestVersionNamesTheOutput(t *testing.T) {

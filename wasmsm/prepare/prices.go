@@ -5,8 +5,8 @@ package prepare
 const (
 	priceSimple       = 1
 	priceMemory       = 1  // a load or a store
-	priceCall         = 4  // and the callee's first region
-	priceCallIndirect = 8  // with its checks of bound and type
+	priceCall         = 10 // a function of at most smallPrice without loops and calls included
+	priceCallIndirect = 14 // with its checks of bound and type
 	priceBranchTable  = 4  // an indirect jump
 	priceDivide       = 8  // integer division and remainder
 	priceFloatDivide  = 6  // also square roots

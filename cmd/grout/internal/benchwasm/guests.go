@@ -1,0 +1,223 @@
+package main
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/groutlabs/grout/wasmsm/prepare"
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+)
+
+// errNoToolchain means that a guest cannot be built here.
+var errNoToolchain = errors.New("no toolchain: install clang and lld")
+
+// build compiles a guest from its sources, which are beside this file.
+func build(guest string) ([]byte, error) {
+	dir, err := os.MkdirTemp("", "benchwasm")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	out := filepath.Join(dir, "guest.wasm")
+	const sources = "cmd/grout/internal/benchwasm/"
+	cmd := exec.Command("go", "build", "-buildmode=c-shared", "-o", out, "./"+sources+"goguest")
+	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "GOFLAGS=")
+	if guest == "c" {
+		if _, err := exec.LookPath("clang"); err != nil {
+			return nil, errNoToolchain
+		}
+		cmd = exec.Command("clang", "--target=wasm32", "-O2", "-nostdlib", "-mbulk-memory", "-Wl,--no-entry", "-o", out, sources+"cguest/guest.c")
+	}
+	if text, err := cmd.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("building the %s guest: %w\n%s", guest, err, text)
+	}
+	return os.ReadFile(out)
+}
+
+// pair is a module, as it is and prepared.
+type pair struct {
+	runtimes    [2]wazero.Runtime
+	apply       [2]api.Function
+	fuel, stack api.MutableGlobal
+	compileTime [2]time.Duration
+	bytes       int
+}
+
+// input is what the guests read.
+var input [16]byte
+
+func open(ctx context.Context, module []byte) (*pair, error) {
+	prepared, err := prepare.Prepare(module, prepare.Limits{})
+	if err != nil {
+		return nil, err
+	}
+	p := &pair{bytes: len(prepared.Module)}
+	for i, code := range [][]byte{module, prepared.Module} {
+		r := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigCompiler())
+		p.runtimes[i] = r
+		if err := addHost(ctx, r); err != nil {
+			return nil, err
+		}
+		began := time.Now()
+		compiled, err := r.CompileModule(ctx, code)
+		if err != nil {
+			return nil, err
+		}
+		p.compileTime[i] = time.Since(began)
+		m, err := r.InstantiateModule(ctx, compiled, wazero.NewModuleConfig().WithStartFunctions())
+		if err != nil {
+			return nil, err
+		}
+		if i == 1 {
+			p.fuel, p.stack = m.ExportedGlobal(prepare.FuelGlobal).(api.MutableGlobal), m.ExportedGlobal(prepare.StackGlobal).(api.MutableGlobal)
+			p.fill()
+		}
+		if start := m.ExportedFunction("_initialize"); start != nil {
+			if _, err := start.Call(ctx); err != nil {
+				return nil, err
+			}
+		}
+		p.apply[i] = m.ExportedFunction("grout_apply")
+	}
+	return p, nil
+}
+
+func (p *pair) close(ctx context.Context) error {
+	return errors.Join(p.runtimes[0].Close(ctx), p.runtimes[1].Close(ctx))
+}
+
+const budget = 1 << 50
+
+func (p *pair) fill() {
+	p.fuel.Set(budget)
+	p.stack.Set(1 << 22)
+}
+
+func (p *pair) compiled(guest string, bytes int) string {
+	return fmt.Sprintf("%s guest: %d bytes, prepared %d; compiled in %v, prepared in %v", guest, bytes, p.bytes,
+		p.compileTime[0].Round(time.Millisecond), p.compileTime[1].Round(time.Millisecond))
+}
+
+// call runs rounds of an operation.
+func (p *pair) call(ctx context.Context, which int, op byte, rounds uint32) (time.Duration, error) {
+	input[0] = op
+	binary.LittleEndian.PutUint32(input[1:], rounds)
+	if which == 1 {
+		p.fill()
+	}
+	began := time.Now()
+	result, err := p.apply[which].Call(ctx, uint64(len(input)))
+	took := time.Since(began)
+	if err == nil && result[0] != 0 {
+		err = fmt.Errorf("the guest returned %d", result[0])
+	}
+	return took, err
+}
+
+// addHost offers what the guests import, as little as they need.
+func addHost(ctx context.Context, r wazero.Runtime) error {
+	for _, name := range []string{prepare.ModuleGrout, prepare.ModuleWASI} {
+		b := r.NewHostModuleBuilder(name)
+		for function, signature := range prepare.AllowedImports(name) {
+			params, results := kinds(signature)
+			b.NewFunctionBuilder().WithGoModuleFunction(api.GoModuleFunc(func(_ context.Context, m api.Module, stack []uint64) {
+				host(function, m, stack)
+			}), params, results).Export(function)
+		}
+		if _, err := b.Instantiate(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func kinds(s prepare.Signature) (params, results []api.ValueType) {
+	list := &params
+	for _, letter := range s {
+		switch letter {
+		case ':':
+			list = &results
+		case 'i':
+			*list = append(*list, api.ValueTypeI32)
+		case 'I':
+			*list = append(*list, api.ValueTypeI64)
+		}
+	}
+	return params, results
+}
+
+// clock only ever goes on, since Go's runtime looks at it.
+var clock uint64 = 1
+
+func host(function string, m api.Module, stack []uint64) {
+	switch function {
+	case "input_read":
+		n := min(uint32(stack[2]), uint32(len(input)))
+		b, ok := m.Memory().Read(uint32(stack[0]), n)
+		if ok {
+			copy(b, input[:])
+		}
+		stack[0] = uint64(n)
+	case "clock_time_get":
+		clock++
+		m.Memory().WriteUint64Le(uint32(stack[2]), clock)
+		stack[0] = 0
+	case "environ_sizes_get", "args_sizes_get":
+		m.Memory().WriteUint32Le(uint32(stack[0]), 0)
+		m.Memory().WriteUint32Le(uint32(stack[1]), 0)
+		stack[0] = 0
+	case "fd_prestat_get":
+		stack[0] = 8 // EBADF: there are no files
+	case "output_write":
+	default:
+		if len(stack) > 0 {
+			stack[0] = 0
+		}
+	}
+}
+
+// result is one row's numbers.
+type result struct {
+	plain, prepared time.Duration // of one round
+	ratio           float64
+	fuel            int64 // of one round
+}
+
+// measure lets both modules take turns, and compares their best times: on a machine that does other work
+// besides, those are the least disturbed.
+func measure(ctx context.Context, p *pair, op byte, turns int, slice time.Duration) (result, error) {
+	rounds := uint32(1)
+	for {
+		took, err := p.call(ctx, 0, op, rounds)
+		if err != nil {
+			return result{}, err
+		}
+		if took > slice || rounds > 1<<28 {
+			break
+		}
+		rounds *= 2
+	}
+
+	var times [2][]time.Duration
+	for range turns {
+		var took [2]time.Duration
+		for which := range took {
+			var err error
+			if took[which], err = p.call(ctx, which, op, rounds); err != nil {
+				return result{}, err
+			}
+			times[which] = append(times[which], took[which]/time.Duration(rounds))
+		}
+
+	}
+	plain, prepared := slices.Min(times[0]), slices.Min(times[1])
+	return result{plain, prepared, float64(prepared) / float64(plain), (budget - int64(p.fuel.Get())) / int64(rounds)}, nil
+}
