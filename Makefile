@@ -8,9 +8,10 @@ TIME        ?= 60s
 SEEDS       ?= 100000
 EVENTS      ?= 5000000
 SEED        ?= 0
+COUNT       ?= 100000
 NETWORK     ?= auto
 
-.PHONY: run test check build install bench bench-log bench-wasm profile chaos sim explore mutants fuzz clean fmt
+.PHONY: run test check build install bench bench-log bench-wasm profile chaos sim explore mutants fuzz fuzz-modules clean fmt
 
 # The demonstration: three hosts, a killed leader, the right answer. INPUT=file for another text.
 run:
@@ -64,6 +65,10 @@ chaos:
 sim:
 	go test -count 1 -timeout 0 -v -run 'TestSimulation$$' ./host -seeds $(SEEDS)
 	go test -count 1 -timeout 0 -run TestRandomFaults ./consensus -seeds $$(($(SEEDS) / 5))
+
+# COUNT random modules through both engines, restored and rolled back: every run has to agree.
+fuzz-modules:
+	go test -count 1 -timeout 0 -v -run TestGenerated ./wasmsm/check -modules $(COUNT) -seed $(SEED)
 
 # Small worlds of the consensus core searched whole: EVENTS tried in each.
 explore:

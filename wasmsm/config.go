@@ -33,7 +33,7 @@ type Limits struct {
 	EventBytes int
 	// Fuel bounds the work of one command, QueryFuel that of a query; more is a trap. One fuel is about one
 	// simple instruction, see docs/PREPARER.md. A start may use four times the
-	// default, an export and a migration four times a command's, and of the default at least. Default
+	// runtime's, an export and a migration four times a command's, and of the runtime's at least. Default
 	// 5,000,000,000 each: two or three seconds.
 	Fuel, QueryFuel int64
 	// LogBytes bounds the log of one command or query; more is dropped. Default 64 KiB.
@@ -118,6 +118,9 @@ type Config struct {
 	Memory MemoryKind
 	// Engine is EngineAuto but for comparing the two.
 	Engine EngineKind
+	// StackSlots is the room for the frames of calls, in slots of 8 bytes as the preparer counts them; the default
+	// is the most, 4 Mi. Replicas have to have the same.
+	StackSlots int64
 	// Prepare bounds the parser; its ModuleBytes follows Limits.ModuleBytes.
 	Prepare prepare.Limits
 }
@@ -129,6 +132,9 @@ func (c *Config) validate() error {
 	}
 	if c.Memory > MemoryCopyOnWrite {
 		return fmt.Errorf("wasmsm: memory kind %d is unknown", c.Memory)
+	}
+	if c.StackSlots = cmp.Or(c.StackSlots, stackSlots); c.StackSlots < 1 || c.StackSlots > stackSlots {
+		return fmt.Errorf("wasmsm: StackSlots is %d, use 1 to %d", c.StackSlots, int64(stackSlots))
 	}
 	if c.Engine > EngineInterpreter {
 		return fmt.Errorf("wasmsm: engine %d is unknown", c.Engine)

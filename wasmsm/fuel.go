@@ -6,7 +6,7 @@ import (
 )
 
 // startFactor is how many times a command's fuel a start, an export and a migration may use: they
-// look at the whole state, and come rarely. Of a start the command is one under the default limits: a machine that
+// look at the whole state, and come rarely. Of a start the command is one under the runtime's limits: a machine that
 // could start once can always, whatever limits its group was given since.
 const startFactor = 4
 
@@ -18,16 +18,17 @@ const (
 )
 
 // budget is the fuel of a call.
-func (l *Limits) budget(kind callKind) int64 {
+func (m *Machine) budget(kind callKind) int64 {
+	usual := m.module.runtime.config.Limits.Fuel
 	switch kind {
 	case callApply:
-		return l.Fuel
+		return m.limits.Fuel
 	case callQuery:
-		return l.QueryFuel
+		return m.limits.QueryFuel
 	case callStart, callInit:
-		return startFactor * defaultLimits.Fuel
+		return startFactor * usual
 	}
-	return startFactor * max(l.Fuel, defaultLimits.Fuel)
+	return startFactor * max(m.limits.Fuel, usual)
 }
 
 // what names a call to the reader of an error.
@@ -45,7 +46,7 @@ func (k callKind) what() string {
 	return "the start"
 }
 
-// stackSlots is the room for the frames of calls, in slots of 8 bytes as the preparer counts them. It is
+// stackSlots is the default room for the frames of calls, in slots of 8 bytes as the preparer counts them. It is
 // far less than the engine's own stack has, so that it is always this limit that ends a recursion.
 const stackSlots = 5 << 20
 
@@ -64,7 +65,7 @@ func (m *Machine) spend(fuel uint64) {
 // metered completes an outcome by the fuel that was used. A call that used more than its budget is
 // trapped, wherever the guest's code noticed, and also when it ended first.
 func (m *Machine) metered(o Outcome, kind callKind) Outcome {
-	budget := m.limits.budget(kind)
+	budget := m.budget(kind)
 	left := int64(m.fuel.Get())
 	o.Fuel = uint64(budget - max(left, 0))
 	where := ""

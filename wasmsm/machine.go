@@ -139,8 +139,8 @@ func (m *Machine) run(f api.Function, kind callKind, entry EntryContext, input [
 	}
 	m.call.begin(kind, entry, input, m.limits.LogBytes)
 	m.stack[0] = uint64(len(input))
-	m.fuel.Set(uint64(m.limits.budget(kind)))
-	m.room.Set(stackSlots)
+	m.fuel.Set(uint64(m.budget(kind)))
+	m.room.Set(uint64(m.module.runtime.config.StackSlots))
 	err := f.CallWithStack(&m.ctx, m.stack[:])
 	m.flushOutput()
 	outcome, err := m.outcome(err)

@@ -24,6 +24,10 @@ type Config struct {
 	// Progress, if not nil, is called after every command.
 	Progress func(done int)
 
+	// engines, in tests, are used again from check to check: the compiler and the interpreter.
+	engines []*wasmsm.Runtime
+	// outcome, in tests, is told every outcome of the first run.
+	outcome func(*wasmsm.Outcome)
 	// change, in tests, makes one run another.
 	change func(name string, config *wasmsm.MachineConfig)
 }
@@ -89,11 +93,14 @@ func Run(ctx context.Context, config Config) (*Report, error) {
 
 // start makes the runs. They have to start alike, or fail alike.
 func (c *checker) start() error {
-	auto, err := c.bench.compile(c.config.Module, wasmsm.Config{CacheDir: c.config.CacheDir})
+	if err := c.engines(); err != nil {
+		return err
+	}
+	auto, err := c.bench.compile(c.config.Module, c.config.engines[0])
 	if err != nil {
 		return err
 	}
-	interpreted, err := c.bench.compile(c.config.Module, wasmsm.Config{Engine: wasmsm.EngineInterpreter, Memory: wasmsm.MemoryCopy})
+	interpreted, err := c.bench.compile(c.config.Module, c.config.engines[1])
 	if err != nil {
 		return &DifferenceError{What: "error", Runs: [2]string{"compiled", "interpreted"}, Values: [2]string{"none", err.Error()}}
 	}
@@ -128,6 +135,17 @@ func (c *checker) start() error {
 		c.report.Runs = append(c.report.Runs, l.name)
 	}
 	return failed
+}
+
+// engines makes the engines, unless there are some.
+func (c *checker) engines() error {
+	if c.config.engines != nil {
+		return nil
+	}
+	var err error
+	c.config.engines, err = newEngines(wasmsm.Config{CacheDir: c.config.CacheDir, StackSlots: stackSlots})
+	c.bench.runtimes = c.config.engines
+	return err
 }
 
 func text(err error) string {
@@ -173,6 +191,9 @@ func (c *checker) step(command []byte) error {
 		if i == 0 {
 			first = outcome
 			c.report.count(&outcome)
+			if c.config.outcome != nil {
+				c.config.outcome(&outcome)
+			}
 			continue
 		}
 		if what, left, right := differ(&first, &outcome); what != "" {

@@ -84,13 +84,22 @@ type bench struct {
 	modules  []*wasmsm.CompiledModule
 }
 
-// compile makes a module of an engine.
-func (b *bench) compile(module []byte, config wasmsm.Config) (*wasmsm.CompiledModule, error) {
-	runtime, err := wasmsm.NewRuntime(config)
+// newEngines returns the compiler and the interpreter. After an error it returns those that have to be closed.
+func newEngines(config wasmsm.Config) ([]*wasmsm.Runtime, error) {
+	auto, err := wasmsm.NewRuntime(config)
 	if err != nil {
 		return nil, err
 	}
-	b.runtimes = append(b.runtimes, runtime)
+	config.Engine, config.Memory = wasmsm.EngineInterpreter, wasmsm.MemoryCopy
+	interpreter, err := wasmsm.NewRuntime(config)
+	if err != nil {
+		return []*wasmsm.Runtime{auto}, err
+	}
+	return []*wasmsm.Runtime{auto, interpreter}, nil
+}
+
+// compile makes a module of an engine.
+func (b *bench) compile(module []byte, runtime *wasmsm.Runtime) (*wasmsm.CompiledModule, error) {
 	compiled, err := runtime.Compile(module)
 	if err != nil {
 		return nil, err
