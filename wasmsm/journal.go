@@ -9,6 +9,7 @@ import "fmt"
 type journal struct {
 	commands []journaled
 	bytes    int
+	fuel     uint64
 	// window is how many commands may share a checkpoint now: it doubles with each checkpoint, and
 	// falls to one when a command fails, so that machines that refuse a lot repeat little.
 	window int
@@ -23,16 +24,19 @@ type journaled struct {
 const (
 	maxJournalCommands = 64
 	maxJournalBytes    = 1 << 20
+	// maxJournalFuel keeps it short what a failure has to repeat: it is a millisecond or two.
+	maxJournalFuel = 4_000_000
 )
 
 // applied takes a command into the journal, or makes a checkpoint when it is full.
-func (m *Machine) applied(entry EntryContext, command []byte) error {
+func (m *Machine) applied(entry EntryContext, command []byte, fuel uint64) error {
 	j := &m.journal
-	if len(j.commands)+1 >= j.window || j.bytes+len(command) > maxJournalBytes {
+	if len(j.commands)+1 >= j.window || j.bytes+len(command) > maxJournalBytes || j.fuel+fuel > maxJournalFuel {
 		return m.checkpoint()
 	}
 	j.commands = append(j.commands, journaled{entry, append([]byte(nil), command...)})
 	j.bytes += len(command)
+	j.fuel += fuel
 	return nil
 }
 
@@ -45,7 +49,7 @@ func (m *Machine) checkpoint() error {
 
 func (j *journal) clear() {
 	clear(j.commands)
-	j.commands, j.bytes = j.commands[:0], 0
+	j.commands, j.bytes, j.fuel = j.commands[:0], 0, 0
 }
 
 // undo takes a failed command back: the state is what the last applied command left.

@@ -3,6 +3,7 @@ package wasmsm
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 )
@@ -59,4 +60,37 @@ func randomOperation(rng *rand.Rand, i int) []byte {
 		return operation(opDisturbAndTrap, 1)
 	}
 	return operation(opDisturb, 1, 5)
+}
+
+// TestDearCommandsShareNoCheckpoint shows that a failure has little to repeat, however dear the commands before it
+// were: whoever may send commands could stall a group otherwise, sixty of the dearest with one that traps after them.
+func TestDearCommandsShareNoCheckpoint(t *testing.T) {
+	h := hostile{apply: slices.Concat([]byte{0x20, 0, 0x45, 0x04, 0x40, 0x00, 0x0b}, // an empty command traps
+		number(64), []byte{0x20, 0, 0x36, 2, 0}, // another one counts its bytes down
+		[]byte{0x03, 0x40}, number(64), number(64), []byte{0x28, 2, 0}, number(1), []byte{0x6b, 0x36, 2, 0},
+		number(64), []byte{0x28, 2, 0, 0x0d, 0, 0x0b}, number(0))}
+	m := newTestMachine(t, newTestRuntime(t, Config{}), h.module(), MachineConfig{})
+	dear := make([]byte, 200_000)
+	shared := 0
+	for index := range uint64(300) {
+		command := dear
+		if index%50 < 10 {
+			command = dear[:100]
+		}
+		outcome := apply(t, m, index+1, command)
+		if len(command) == len(dear) && outcome.Fuel < maxJournalFuel/8 {
+			t.Fatalf("a dear command uses %d", outcome.Fuel)
+		}
+		shared = max(shared, len(m.journal.commands))
+		if m.journal.fuel > maxJournalFuel {
+			t.Fatalf("after command %d a failure would repeat work worth %d", index+1, m.journal.fuel)
+		}
+	}
+	if shared < 4 {
+		t.Errorf("at most %d commands shared a checkpoint: this shows little", shared)
+	}
+	before := fingerprint(t, m)
+	if outcome := apply(t, m, 301, nil); outcome.Kind != Trapped || fingerprint(t, m) != before {
+		t.Errorf("the command that traps: %+v", outcome)
+	}
 }

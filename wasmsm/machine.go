@@ -83,7 +83,7 @@ func (m *Machine) Apply(entry EntryContext, command []byte) (Outcome, error) {
 		return Outcome{}, err
 	}
 	if outcome.Kind == Applied {
-		err = m.applied(entry, command)
+		err = m.applied(entry, command, outcome.Fuel)
 	} else {
 		err = m.undo()
 	}
