@@ -119,7 +119,7 @@ type Config struct {
 	// Engine is EngineAuto but for comparing the two.
 	Engine EngineKind
 	// StackSlots is the room for the frames of calls, in slots of 8 bytes as the preparer counts them; the default
-	// is the most, 4 Mi. Replicas have to have the same.
+	// is the most, prepare.StackSlots. Replicas have to have the same.
 	StackSlots int64
 	// Prepare bounds the parser; its ModuleBytes follows Limits.ModuleBytes.
 	Prepare prepare.Limits
@@ -133,8 +133,8 @@ func (c *Config) validate() error {
 	if c.Memory > MemoryCopyOnWrite {
 		return fmt.Errorf("wasmsm: memory kind %d is unknown", c.Memory)
 	}
-	if c.StackSlots = cmp.Or(c.StackSlots, stackSlots); c.StackSlots < 1 || c.StackSlots > stackSlots {
-		return fmt.Errorf("wasmsm: StackSlots is %d, use 1 to %d", c.StackSlots, int64(stackSlots))
+	if c.StackSlots = cmp.Or(c.StackSlots, prepare.StackSlots); c.StackSlots < 1 || c.StackSlots > prepare.StackSlots {
+		return fmt.Errorf("wasmsm: StackSlots is %d, use 1 to %d", c.StackSlots, int64(prepare.StackSlots))
 	}
 	if c.Engine > EngineInterpreter {
 		return fmt.Errorf("wasmsm: engine %d is unknown", c.Engine)

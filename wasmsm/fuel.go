@@ -46,10 +46,6 @@ func (k callKind) what() string {
 	return "the start"
 }
 
-// stackSlots is the default room for the frames of calls, in slots of 8 bytes as the preparer counts them. It is
-// far less than the engine's own stack has, so that it is always this limit that ends a recursion.
-const stackSlots = 5 << 20
-
 // errNoFuel ends a call out of a host function.
 var errNoFuel = errors.New("wasmsm: out of fuel")
 

@@ -143,7 +143,7 @@ func (c *checker) engines() error {
 		return nil
 	}
 	var err error
-	c.config.engines, err = newEngines(wasmsm.Config{CacheDir: c.config.CacheDir, StackSlots: stackSlots})
+	c.config.engines, err = newEngines(wasmsm.Config{CacheDir: c.config.CacheDir})
 	c.bench.runtimes = c.config.engines
 	return err
 }

@@ -33,10 +33,14 @@ type frame struct {
 	op uint16
 	// dead is set from an unconditional branch to the block's end.
 	dead bool
+	// targeted is set when a branch goes to the block.
+	targeted bool
 	// block is the block's type, see blockTypes.
 	block int32
 	// height is that of the operand stack below the parameters.
 	height int32
+	// sets is how many instructions that set a local came before it.
+	sets int32
 }
 
 // Block types that are no index of a type: one of no values, that of the function, and
@@ -74,6 +78,8 @@ type survey struct {
 	// called counts all calls, of imported functions too.
 	called int
 	loops  int
+	// sets counts the instructions that set a local.
+	sets int32
 	// values counts the instructions that compute or set something.
 	values int
 	// kept has, for each local, whether it is ever set to anything but fresh results of arithmetic.
@@ -246,7 +252,7 @@ func (c *checker) open(in *instruction) {
 	block := blockOf(c.w.data[in.start+1 : in.end])
 	params, _ := c.blockTypes(block)
 	c.showAll(params)
-	c.frames = append(c.frames, frame{op: in.op, block: block, height: int32(len(c.stack))})
+	c.frames = append(c.frames, frame{op: in.op, block: block, height: int32(len(c.stack)), sets: c.survey.sets})
 	c.pushAll(params)
 }
 
@@ -268,6 +274,10 @@ func (c *checker) end() {
 	if f.op == opLoop {
 		c.survey.loops++
 	}
+	if f.targeted || f.op != opBlock {
+		// What is set in the block is a value of its own where paths meet: at its end, or where a loop begins again.
+		c.survey.values += min(int(c.survey.sets-f.sets), len(c.locals))
+	}
 	params, results := c.blockTypes(f.block)
 	if f.op == opIf && params != results {
 		c.fail("an if without else must have the results that it takes")
@@ -288,6 +298,9 @@ func (c *checker) labelTypes(label uint32) Signature {
 }
 
 func (c *checker) branch(in *instruction) {
+	for _, label := range in.labels {
+		c.frames[len(c.frames)-1-int(label)].targeted = true
+	}
 	switch in.op {
 	case opReturn:
 		c.showAll(c.results)
@@ -386,7 +399,7 @@ func (c *checker) local(in *instruction) {
 		return
 	}
 	o := c.pop(kind)
-	c.survey.values++ // where paths meet it is a value of its own
+	c.survey.sets++
 	if o.bits == bitsKept {
 		c.survey.kept[in.index] = true
 	}

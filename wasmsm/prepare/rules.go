@@ -14,7 +14,7 @@ type rules struct {
 // wholeFuel and wholeStack are what the counters begin with under rules.whole.
 const (
 	wholeFuel  = 1 << 60
-	wholeStack = 1 << 22
+	wholeStack = StackSlots
 )
 
 // lifted are the operands of the instructions that rules.whole permits.
