@@ -12,7 +12,5 @@
 // Compared are, after each command: the kind of the outcome, code, message, output, events, fuel and the state's
 // hash (of the undisturbed run every so often, and at the end).
 //
-// Calls may nest a quarter as deep as on a host, in every run.
-//
 // Start reading at Run.
 package check

@@ -1,6 +1,7 @@
 // Package prepare stands between an uploaded module and the WebAssembly engine. Prepare reads the
-// binary with a bounded parser of its own, refuses what cannot be replicated, and writes the module
-// again so that its whole state can be reached from outside.
+// binary with a bounded parser of its own, validates it, refuses what cannot be replicated, and writes the
+// module again so that its work is counted, its calls nest within bounds, the NaNs that it makes are the same on every
+// processor, and its whole state can be reached from outside. docs/PREPARER.md has prices, limits and format.
 //
 // It promises:
 //
@@ -12,5 +13,6 @@
 //     declared maximum (the host enforces it, see Info.MemoryMax), and the only custom section is a
 //     name section that was parsed and written again.
 //
-// Start reading at Prepare in prepare.go; walk.go is where passes over instructions belong.
+// Start reading at Prepare in prepare.go. walk.go reads each function twice, check.go follows the types on the
+// operand stack, and the passes that rewrite are fuel.go, depth.go and nan.go.
 package prepare

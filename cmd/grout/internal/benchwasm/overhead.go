@@ -68,7 +68,7 @@ func oneCommand(module []byte) (own, whole time.Duration, err error) {
 		began := time.Now()
 		for range commandTurns {
 			stack[0] = uint64(len(input))
-			if err := p.apply[0].CallWithStack(ctx, stack); err != nil {
+			if err := p.apply[0][0].CallWithStack(ctx, stack); err != nil {
 				return 0, 0, err
 			}
 		}
