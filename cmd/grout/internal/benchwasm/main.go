@@ -30,7 +30,7 @@ var workloads = []workload{
 }
 
 func main() {
-	turns := flag.Int("turns", 201, "how often prepared and unprepared code take turns in each row")
+	turns := flag.Int("turns", 401, "how often prepared and unprepared code take turns in each row")
 	slice := flag.Duration("slice", time.Millisecond, "how long one turn takes, about")
 	only := flag.String("run", "", "one guest: go or c")
 	flag.Parse()
