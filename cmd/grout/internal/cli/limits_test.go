@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/groutlabs/grout/sdk/api"
 )
@@ -27,11 +28,17 @@ func TestLimits(t *testing.T) {
 	grout(t, url, "info", "tight").want(t, Done).prints(t, "alarm  memory_bytes: 1114112 of 1310720", "memory_bytes 1280 KiB")
 	grout(t, url, "members", "tight").want(t, Done).prints(t, "alarm  memory_bytes")
 	grout(t, url, "status").want(t, Done).prints(t, "alarm  memory_bytes")
-	status := decode[statusJSON](t, grout(t, url, "status", "--json").want(t, Done).out)
-	if !slices.ContainsFunc(status.Hosts, func(h api.HostStatus) bool {
-		return slices.ContainsFunc(h.Groups, func(b api.GroupBrief) bool { return b.Group == "tight" && len(b.Alarms) == 2 })
-	}) {
-		t.Errorf("no host shows the alarms: %+v", status)
+	var status statusJSON
+	shown := func() bool { // by a host that leads the group, once it has looked at its groups again
+		status = decode[statusJSON](t, grout(t, url, "status", "--json").want(t, Done).out)
+		return slices.ContainsFunc(status.Hosts, func(h api.HostStatus) bool {
+			return slices.ContainsFunc(h.Groups, func(b api.GroupBrief) bool { return b.Group == "tight" && len(b.Alarms) == 2 })
+		})
+	}
+	for deadline := time.Now().Add(time.Minute); !shown(); {
+		if time.Now().After(deadline) {
+			t.Fatalf("no host shows the alarms: %+v", status)
+		}
 	}
 	raised := decode[api.LimitsReply](t, grout(t, url, "limits", "tight", "--memory", "2MiB", "--max-output", "1KiB", "--json").want(t, Done).out)
 	if raised.Limits.MemoryBytes != 2<<20 || raised.Limits.OutputBytes != 1<<10 || raised.Index == 0 || len(raised.Alarms) != 0 {
