@@ -11,8 +11,9 @@ import (
 )
 
 // An upgrade in place is an entry of the group's own log, so every member changes its machine at the same
-// index; so is a change of the limits alone, for which the machine stays (limits.go). The new machine takes over the state of the old one; when it cannot, the old one stays, and
-// that is an outcome like any other: equal on every member, and the caller's answer.
+// index; so is a change of the limits alone, for which the machine stays (limits.go). The new machine takes
+// over the state of the old one; when it cannot, the old one stays, and that is an outcome like any other:
+// equal on every member, and the caller's answer.
 
 // machineSpec is what a group's machine is made of now; the rest never changes.
 type machineSpec struct {

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/groutlabs/grout/wasmsm/internal/leb128"
 	"github.com/groutlabs/grout/wasmsm/prepare"
 )
 
@@ -52,17 +53,7 @@ func wasmSection(id byte, content []byte) []byte {
 }
 
 // number is an i32.const, of any 32 bits.
-func number(n uint32) []byte {
-	out, v := []byte{0x41}, int64(int32(n))
-	for {
-		b := byte(v & 0x7f)
-		v >>= 7
-		if v == 0 && b&0x40 == 0 || v == -1 && b&0x40 != 0 {
-			return append(out, b)
-		}
-		out = append(out, b|0x80)
-	}
-}
+func number(n uint32) []byte { return leb128.AppendSigned([]byte{0x41}, int64(int32(n))) }
 
 // callImport calls an import by its name.
 func callImport(name string) []byte {

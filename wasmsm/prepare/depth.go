@@ -1,5 +1,7 @@
 package prepare
 
+import "github.com/groutlabs/grout/wasmsm/internal/leb128"
+
 // StackGlobal is the name under which the room that is left for calls is exported: a mutable i64 that
 // the host sets before a call, in slots of 8 bytes. It is no part of a machine's state.
 const StackGlobal = "grout:stack"
@@ -64,7 +66,7 @@ func (s *stackMeter) begin(text []byte) []byte {
 		return text
 	}
 	text = appendU32(append(text, opGlobalGet), s.m.stackGlobal())
-	text = appendS64(append(text, opI64Const), s.slots)
+	text = leb128.AppendSigned(append(text, opI64Const), s.slots)
 	text = appendU32(append(text, opI64Sub, opLocalTee), s.room)
 	return appendU32(append(text, opGlobalSet), s.m.stackGlobal())
 }
@@ -75,7 +77,7 @@ func (s *stackMeter) end(text []byte) []byte {
 		return text
 	}
 	text = appendU32(append(text, opLocalGet), s.room)
-	text = appendS64(append(text, opI64Const), s.slots)
+	text = leb128.AppendSigned(append(text, opI64Const), s.slots)
 	return appendU32(append(text, opI64Add, opGlobalSet), s.m.stackGlobal())
 }
 
@@ -117,5 +119,5 @@ func (m *parsed) resultBlock(function int) []byte {
 		m.addedTypes[string(results)] = added
 		m.addedBytes = append(append(m.addedBytes, 0x60, 0), results...)
 	}
-	return appendS64(nil, int64(added))
+	return leb128.AppendSigned(nil, int64(added))
 }

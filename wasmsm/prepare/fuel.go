@@ -1,6 +1,10 @@
 package prepare
 
-import "math"
+import (
+	"math"
+
+	"github.com/groutlabs/grout/wasmsm/internal/leb128"
+)
 
 // FuelGlobal is the name under which the counter is exported: a mutable i64 that the host sets
 // before a call and reads after it. It is no part of a machine's state.
@@ -169,7 +173,7 @@ func (f *meter) release(text []byte) []byte {
 }
 
 func (f *meter) charge(text []byte, price int64) []byte {
-	text = appendS64(append(f.get(text), opI64Const), price)
+	text = leb128.AppendSigned(append(f.get(text), opI64Const), price)
 	return f.set(append(text, opI64Sub))
 }
 
@@ -308,9 +312,9 @@ func (f *meter) bulk(text []byte, local uint32) []byte {
 // grow is the price of the pages. More than a memory can have is nothing: the instruction fails.
 func (f *meter) grow(text []byte, local uint32) []byte {
 	text = appendU32(append(text, opLocalGet), local)
-	text = appendS64(append(text, opI64ExtendU, opI64Const), PagePrice)
+	text = leb128.AppendSigned(append(text, opI64ExtendU, opI64Const), PagePrice)
 	text = append(text, opI64Mul, opI64Const, 0)
 	text = appendU32(append(text, opLocalGet), local)
-	text = appendS64(append(text, opI32Const), maxMemoryPages)
+	text = leb128.AppendSigned(append(text, opI32Const), maxMemoryPages)
 	return append(text, opI32LeU, opSelect)
 }

@@ -8,6 +8,8 @@ import (
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
+
+	"github.com/groutlabs/grout/wasmsm/internal/leb128"
 )
 
 // engines are both of the engine's ways to run code.
@@ -56,10 +58,10 @@ func count(inside []byte) []byte {
 func TestFuelIsExact(t *testing.T) {
 	times := func(n int) []byte { return bytes.Repeat(slices.Concat(raw(opI64Const, 1, opI64Add)), n) }
 	fill := func(n int) []byte {
-		return slices.Concat(raw(opI32Const, 0, opI32Const, 7), appendS64([]byte{opI32Const}, int64(n)), raw(0xfc, 11, 0))
+		return slices.Concat(raw(opI32Const, 0, opI32Const, 7), leb128.AppendSigned([]byte{opI32Const}, int64(n)), raw(0xfc, 11, 0))
 	}
 	grow := func(n int) []byte {
-		return slices.Concat(appendS64([]byte{opI32Const}, int64(n)), raw(opMemoryGrow, 0, opDrop))
+		return slices.Concat(leb128.AppendSigned([]byte{opI32Const}, int64(n)), raw(opMemoryGrow, 0, opDrop))
 	}
 	padding := slices.Concat(op(opLocalGet, 0), times(50)) // 101
 	either := func(then, otherwise []byte) []byte {

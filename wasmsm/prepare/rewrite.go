@@ -1,7 +1,10 @@
 package prepare
 
 import (
+	"encoding/binary"
 	"strconv"
+
+	"github.com/groutlabs/grout/wasmsm/internal/leb128"
 )
 
 // Version is that of the output: it changes whenever the same input would give other bytes.
@@ -89,7 +92,7 @@ func (m *parsed) globalSection() []byte {
 		fuel, stack = wholeFuel, wholeStack
 	}
 	for _, counter := range []int64{fuel, stack} {
-		out = appendS64(append(out, byte(typeI64), 1, opI64Const), counter)
+		out = leb128.AppendSigned(append(out, byte(typeI64), 1, opI64Const), counter)
 		out = append(out, opEnd)
 	}
 	return out
@@ -141,24 +144,6 @@ func encodeNames(names []string) []byte {
 	return append(out, content...)
 }
 
-func appendU32(out []byte, v uint32) []byte {
-	for v >= 0x80 {
-		out = append(out, byte(v)|0x80)
-		v >>= 7
-	}
-	return append(out, byte(v))
-}
-
-// appendS64 appends a signed LEB128 number.
-func appendS64(out []byte, v int64) []byte {
-	for {
-		b := byte(v & 0x7f)
-		v >>= 7
-		if v == 0 && b&0x40 == 0 || v == -1 && b&0x40 != 0 {
-			return append(out, b)
-		}
-		out = append(out, b|0x80)
-	}
-}
+func appendU32(out []byte, v uint32) []byte { return binary.AppendUvarint(out, uint64(v)) }
 
 func globalName(index int) string { return GlobalPrefix + strconv.Itoa(index) }

@@ -1,22 +1,16 @@
 package generate
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"github.com/groutlabs/grout/wasmsm/internal/leb128"
+)
 
 // unsigned is a number in LEB128.
 func unsigned(n uint64) []byte { return binary.AppendUvarint(nil, n) }
 
 // signed is a number in signed LEB128.
-func signed(n int64) []byte {
-	var out []byte
-	for {
-		b := byte(n & 0x7f)
-		n >>= 7
-		if n == 0 && b&0x40 == 0 || n == -1 && b&0x40 != 0 {
-			return append(out, b)
-		}
-		out = append(out, b|0x80)
-	}
-}
+func signed(n int64) []byte { return leb128.AppendSigned(nil, n) }
 
 func text(s string) []byte { return append(unsigned(uint64(len(s))), s...) }
 
