@@ -134,12 +134,14 @@ type parsed struct {
 	exportNames     map[string]int
 	dataCount       int // -1 without the section
 	data0           int // data segments
-	bodies          []body
-	custom          []customSection
-	elements        int
-	dataBytes       int
-	locals          int
-	compileCost     int64
+	// segments are those of them that are active, at an offset that the module itself says.
+	segments    []dataSegment
+	bodies      []body
+	custom      []customSection
+	elements    int
+	dataBytes   int
+	locals      int
+	compileCost int64
 }
 
 // typeOf returns the type of a function by its index, imports included.

@@ -8,7 +8,7 @@ import (
 )
 
 // Version is that of the output: it changes whenever the same input would give other bytes.
-const Version = 2
+const Version = 3
 
 // rewrite writes the module again. Sections are written in the format's order, so that equal
 // content gives equal bytes wherever custom sections stood.
@@ -28,7 +28,7 @@ func (m *parsed) rewrite(names []string, code []byte) []byte {
 	if code != nil {
 		out = appendSection(out, sectionCode, code)
 	}
-	out = m.copySection(out, sectionData)
+	out = m.writeData(out)
 	if section := encodeNames(names); section != nil {
 		out = appendSection(out, sectionCustom, section)
 	}

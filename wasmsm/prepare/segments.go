@@ -1,11 +1,12 @@
 package prepare
 
-// constExpr reads a constant expression: one constant instruction and end.
-func (p *parser) constExpr(what string) {
+// constExpr reads a constant expression, which is one constant instruction and end, and returns what it has
+// if that is an i32.
+func (p *parser) constExpr(what string) (number uint32, isNumber bool) {
 	start := p.pos
 	switch op := p.byte(what); op {
-	case 0x41:
-		p.signed(32, what)
+	case opI32Const:
+		number, isNumber = uint32(p.signed(32, what)), true
 	case 0x42:
 		p.signed(64, what)
 	case 0x43:
@@ -31,6 +32,7 @@ func (p *parser) constExpr(what string) {
 	if end := p.byte(what); p.err == nil && end != 0x0b {
 		p.failAt(start, "%s has more than one instruction: extended constant expressions are not supported", what)
 	}
+	return number, isNumber
 }
 
 func (p *parser) refType(what string) {
@@ -96,6 +98,12 @@ func (p *parser) elementEntries(limit int, expressions bool) int {
 	return n
 }
 
+// dataSegment is a segment that is copied into the memory at the start.
+type dataSegment struct {
+	offset uint64
+	bytes  span
+}
+
 func (p *parser) dataSection() {
 	n := p.count("data segments", p.limits.DataSegments, 2)
 	for range n {
@@ -111,10 +119,14 @@ func (p *parser) dataSection() {
 				p.failAt(start, "a data segment is for memory %d, a machine has one memory", memory)
 			}
 		}
+		offset, known := uint32(0), false
 		if form != 1 {
-			p.constExpr("a data segment's offset")
+			offset, known = p.constExpr("a data segment's offset")
 		}
 		size := p.count("data bytes", p.limits.ModuleBytes, 1)
+		if known {
+			p.m.segments = append(p.m.segments, dataSegment{offset: uint64(offset), bytes: span{p.pos, p.pos + size}})
+		}
 		p.bytes(size, "a data segment")
 		p.m.dataBytes += size
 	}
