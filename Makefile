@@ -10,8 +10,10 @@ EVENTS      ?= 5000000
 SEED        ?= 0
 COUNT       ?= 100000
 NETWORK     ?= auto
+GROUPS      ?= 200
+HOSTS       ?= 3
 
-.PHONY: run test check build install bench bench-log bench-wasm profile chaos sim explore mutants fuzz fuzz-modules clean fmt
+.PHONY: run test check build install bench bench-log bench-wasm bench-groups profile chaos sim explore mutants fuzz fuzz-modules clean fmt
 
 # The demonstration: three hosts, a killed leader, the right answer. INPUT=file for another text.
 run:
@@ -50,6 +52,10 @@ bench-log:
 bench-wasm:
 	go run ./cmd/grout/internal/benchwasm
 	go test -run '^$$' -bench 'Memory|Views' -benchtime 300x ./wasmsm
+
+# What GROUPS idle groups of the counter cost each of HOSTS hosts, in memory and processor time, and how long a start takes.
+bench-groups:
+	go run ./cmd/grout/internal/benchgroups -groups $(GROUPS) -hosts $(HOSTS)
 
 # CPU and heap profiles of the hot parts, in profiles/.
 profile:

@@ -45,6 +45,16 @@ func (h *Hosts) Start(name string) error {
 	return nil
 }
 
+// Pid is the number of a host's process, 0 if it does not run.
+func (h *Hosts) Pid(name string) int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if p := h.running[name]; p != nil {
+		return p.Pid()
+	}
+	return 0
+}
+
 // Kill ends a host with SIGKILL and waits until it is gone.
 func (h *Hosts) Kill(name string) error {
 	h.mu.Lock()
@@ -62,8 +72,9 @@ func (h *Hosts) Stop() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	var errs []error
-	for _, p := range h.running {
+	for name, p := range h.running {
 		errs = append(errs, p.Stop())
+		delete(h.running, name)
 	}
 	return errors.Join(errs...)
 }
