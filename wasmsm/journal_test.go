@@ -46,6 +46,31 @@ func TestJournalEqualsCheckpointEachTime(t *testing.T) {
 	})
 }
 
+// TestJournalEndsWithItsLimits shows that commands which were applied under old limits stay applied when one fails
+// under new ones: they would not be applied again under those.
+func TestJournalEndsWithItsLimits(t *testing.T) {
+	eachMemory(t, func(t *testing.T, r *Runtime) {
+		m := newTestMachine(t, r, probeModule, MachineConfig{})
+		for i := range uint64(20) {
+			wantApplied(t, apply(t, m, i+1, operation(opDisturb, 0, 0)), "")
+		}
+		if len(m.journal.commands) == 0 {
+			t.Fatal("the journal is empty: this shows nothing")
+		}
+		if err := m.SetLimits(Limits{Fuel: 1}); err != nil {
+			t.Fatal(err)
+		}
+		wantTrap(t, apply(t, m, 21, operation(opDisturb, 0, 0)), "out of fuel in run: the command may use 1")
+		unlimited := newTestMachine(t, r, probeModule, MachineConfig{})
+		for i := range uint64(20) {
+			wantApplied(t, apply(t, unlimited, i+1, operation(opDisturb, 0, 0)), "")
+		}
+		if fingerprint(t, m) != fingerprint(t, unlimited) {
+			t.Error("the state is not that of the commands before the limit")
+		}
+	})
+}
+
 // randomOperation is mostly a command that applies, in stretches with and without others.
 func randomOperation(rng *rand.Rand, i int) []byte {
 	if i%500 < 250 || rng.IntN(4) > 0 {

@@ -29,3 +29,9 @@ func inLogs(test string) []suite {
 func inHost(test string) []suite {
 	return append([]suite{{pkg: "./host", run: "^" + test + "$"}}, members...)
 }
+
+// The suites of the sandbox.
+var (
+	inPreparer = []suite{{pkg: "./wasmsm/prepare"}}
+	inSandbox  = []suite{{pkg: "./wasmsm"}, {pkg: "./wasmsm/check"}}
+)

@@ -1,0 +1,73 @@
+package main
+
+// sandbox are those of the preparer, of the machines' memory, and of limits.
+var sandbox = []mutation{
+	{
+		name: "checkpoint-copies-half-a-block", file: "wasmsm/memory_cow_linux.go", tests: inSandbox,
+		edits: []edit{{"			*a = *b\n", "			copy(a[:block/2], b[:])\n"}},
+	},
+	{
+		name: "rollback-keeps-what-was-written", file: "wasmsm/memory_cow_linux.go", tests: inSandbox,
+		edits: []edit{{"		copy(s.private[r.start:r.end], s.shared[r.start:r.end])\n", "		_ = r\n"}},
+	},
+	{
+		name: "changes-are-not-noted", file: "wasmsm/memory_cow_linux.go", tests: inSandbox,
+		edits: []edit{{"		s.touched.mark(r.start, r.end)\n", ""}},
+	},
+	{
+		name: "views-see-later-commits", file: "wasmsm/memory_cow_linux.go", tests: inSandbox,
+		edits: []edit{{"		s.keepForViews(r.start, r.end)\n", ""}},
+	},
+	{
+		name: "queries-see-what-others-wrote", file: "wasmsm/view_cow_linux.go", tests: inSandbox,
+		edits: []edit{{"			copy(to, from)\n", ""}},
+	},
+	{
+		name: "faults-are-not-counted", file: "wasmsm/view_cow_linux.go", tests: inSandbox,
+		edits: []edit{{"if v.threadFaults() != v.faults {", "if false {"}},
+	},
+	{
+		name: "globals-are-not-rolled-back", file: "wasmsm/machine.go", tests: inSandbox,
+		edits: []edit{{"		g.Set(m.committed[i])\n", "		_, _ = i, g\n"}},
+	},
+	{
+		name: "a-failed-command-undoes-the-journal", file: "wasmsm/journal.go", tests: inSandbox,
+		edits: []edit{{"if err := m.rollback(); err != nil || len(m.journal.commands) == 0 {", "if err := m.rollback(); err != nil || true {"}},
+	},
+	{
+		name: "limits-leave-the-journal", file: "wasmsm/setlimits.go", tests: inSandbox,
+		edits: []edit{{"	if err := m.settle(); err != nil {\n		return err\n	}\n", ""}},
+	},
+	{
+		name: "overdrawn-and-ended-is-applied", file: "wasmsm/fuel.go", tests: inSandbox,
+		edits: []edit{{"	if left >= 0 && int64(m.room.Get()) >= 0 {", "	if o.Kind == Applied || left >= 0 && int64(m.room.Get()) >= 0 {"}},
+	},
+	{
+		name: "host-functions-are-free", file: "wasmsm/fuel.go", tests: inSandbox,
+		edits: []edit{{"	m.fuel.Set(uint64(left))\n", ""}},
+	},
+	{
+		name: "overlapping-data-is-merged", file: "wasmsm/prepare/data.go", tests: inPreparer,
+		edits: []edit{{"if s.offset < sorted[i].end() {", "if s.offset < sorted[i].offset {"}},
+	},
+	{
+		name: "counted-data-is-merged", file: "wasmsm/prepare/data.go", tests: inPreparer,
+		edits: []edit{{"m.dataCount >= 0 || ", ""}},
+	},
+	{
+		name: "alarms-come-when-all-is-used", file: "host/gauge.go", tests: inHost("TestGauge"),
+		edits: []edit{{"*bound.Value/5*4", "*bound.Value"}},
+	},
+	{
+		name: "alarms-never-end", file: "host/gauge.go", tests: inHost("TestGauge"),
+		edits: []edit{{"r.calls, r.before, r.present = 1, r.present, api.Limits{}", "r.calls = 1"}},
+	},
+	{
+		name: "memory-limit-below-the-memory", file: "host/limits.go", tests: inHost("TestLimitsThatAreTooLow"),
+		edits: []edit{{"limits.MemoryBytes < machine.MemoryBytes():", "limits.MemoryBytes < 0:"}},
+	},
+	{
+		name: "limits-change-without-the-machine", file: "host/limits.go", tests: inHost("TestLimitsUnderLoad"),
+		edits: []edit{{"	if err := r.machine.(Limited).SetLimits(spec.Limits); err != nil {\n		return Outcome{}, fmt.Errorf(\"host: changing the machine's limits: %w\", err)\n	}\n", ""}},
+	},
+}
