@@ -377,7 +377,6 @@ func (g *group) tick() {
 	if g.quarantine == nil {
 		g.core.Tick()
 	}
-	g.publishStatus("")
 	g.resting = false
 	if len(g.asked) > 0 {
 		g.askAgain(g.clock.Now())
@@ -387,6 +386,7 @@ func (g *group) tick() {
 		return
 	}
 	g.sweeps++
+	g.publishStatus("")
 	if g.quarantine != nil {
 		g.repair()
 	} else {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"time"
 
 	"github.com/groutlabs/grout/consensus"
 	"github.com/groutlabs/grout/consensus/durable"
@@ -38,16 +37,6 @@ func (l logs) Meta(key string) ([]byte, error) {
 }
 
 func (l logs) SetMeta(key string, value []byte) error { return l.store.SetMeta(key, value) }
-
-// clock is the machine's clock.
-type clock struct{}
-
-func (clock) Now() time.Time { return time.Now() }
-
-func (clock) Tick(period time.Duration) (<-chan time.Time, func()) {
-	ticker := time.NewTicker(period)
-	return ticker.C, ticker.Stop
-}
 
 // machines makes the sandbox's machines the host's.
 type machines struct {

@@ -109,7 +109,7 @@ func (n *Node) start(ctx context.Context, cfg Config) error {
 	n.host, err = host.New(host.Config{
 		Name: cfg.Name, Peers: cfg.Peers, Reluctance: cfg.Reluctance, Dir: cfg.Dir, Version: cfg.Version, Store: logs{n.store},
 		Transport: n.transport, Hello: n.transport, Endpoints: n.transport,
-		Machines: running, Clock: clock{}, Timing: cfg.Timing, Logger: cfg.Logger,
+		Machines: running, Clock: newClock(), Timing: cfg.Timing, Logger: cfg.Logger,
 	})
 	if err != nil {
 		return err
