@@ -25,7 +25,7 @@ type Config struct {
 	// CacheBytes bounds the cache of blocks read from disk. A log is read at a start and hardly
 	// again. 0 means DefaultCacheBytes.
 	CacheBytes int64
-	// MaxQueuedBytes bounds what all groups have appended and not yet been told of. Append cannot
+	// MaxQueuedBytes bounds what all groups have appended and is not durable yet. Append cannot
 	// wait, so the callers' in-flight windows have to stay below it; a write beyond it fails its
 	// group. 0 means DefaultMaxQueuedBytes.
 	MaxQueuedBytes int64

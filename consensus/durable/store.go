@@ -53,7 +53,7 @@ type Stats struct {
 	Batches uint64
 	// Writes is the number of writes in them, of all groups.
 	Writes uint64
-	// QueuedBytes is what was appended and not yet told of, and MostQueuedBytes its highest value.
+	// QueuedBytes is what was appended and is not durable yet, and MostQueuedBytes its highest value.
 	QueuedBytes, MostQueuedBytes int64
 	// DiskBytes is what the log takes on disk, write-ahead logs included.
 	DiskBytes uint64

@@ -66,6 +66,9 @@ func (s *Store) report(batch, rest []request, err error) bool {
 	bytes := int64(0)
 	for i := range batch {
 		bytes += batch[i].bytes
+	}
+	s.queue.free(bytes)
+	for i := range batch {
 		outcome := err
 		if batch[i].err != nil {
 			outcome = batch[i].err
@@ -74,7 +77,6 @@ func (s *Store) report(batch, rest []request, err error) bool {
 			batch[i].done(outcome)
 		}
 	}
-	s.queue.free(bytes)
 	return true
 }
 
