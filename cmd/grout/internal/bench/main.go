@@ -87,9 +87,6 @@ type row struct {
 }
 
 func (r row) print() {
-	if r.latency == nil {
-		return // not asked for
-	}
 	at := func(q float64) time.Duration {
 		return time.Duration(r.latency.ValueAtQuantile(q)).Round(time.Microsecond)
 	}
@@ -106,10 +103,8 @@ func run(dir string) error {
 		return err
 	}
 	defer ns.Shutdown()
-	if err := benchEcho(ns.ClientURL()); err != nil {
-		return err
-	}
-	if err := benchDisk(dir); err != nil {
+	t := &table{}
+	if err := errors.Join(benchEcho(t, ns.ClientURL()), benchDisk(t, dir)); err != nil {
 		return err
 	}
 	nodes, err := startNodes(dir, ns.ClientURL())
@@ -123,7 +118,11 @@ func run(dir string) error {
 	if err != nil {
 		return err
 	}
-	return benchGrout(dir, ns.ClientURL())
+	if err := benchGrout(t, dir, ns.ClientURL()); err != nil {
+		return err
+	}
+	t.printTargets()
+	return nil
 }
 
 func startServer() (*server.Server, error) {
@@ -168,7 +167,7 @@ func startNodes(dir, url string) ([]*node.Node, error) {
 }
 
 // benchEcho measures a bare NATS request and reply.
-func benchEcho(url string) error {
+func benchEcho(t *table, url string) error {
 	conn, err := natsgo.Connect(url)
 	if err != nil {
 		return err
@@ -187,7 +186,7 @@ func benchEcho(url string) error {
 		if err != nil {
 			return err
 		}
-		r, err := measure("bare NATS request/reply", n, func(worker, _ int) error {
+		r, err := measure(rowNATS, n, func(worker, _ int) error {
 			_, err := conns[worker%len(conns)].Request("echo", payload, 10*time.Second)
 			return err
 		})
@@ -197,7 +196,7 @@ func benchEcho(url string) error {
 		if err != nil {
 			return err
 		}
-		r.print()
+		t.add(r)
 	}
 	return nil
 }
@@ -218,26 +217,26 @@ func connect(url string, n int) ([]*natsgo.Conn, error) {
 const maxConnections = 8
 
 // benchDisk measures appends of 128 bytes to one file with one sync for all that wait.
-func benchDisk(dir string) error {
+func benchDisk(t *table, dir string) error {
 	for _, n := range clients {
 		log, err := newSharedLog(filepath.Join(dir, fmt.Sprintf("floor-%d", n)))
 		if err != nil {
 			return err
 		}
 		payload := []byte(strings.Repeat("x", 128))
-		r, err := measure("bare append + fsync, group commit", n, func(int, int) error { return log.append(payload) })
+		r, err := measure(rowDisk, n, func(int, int) error { return log.append(payload) })
 		if err := log.close(); err != nil {
 			return err
 		}
 		if err != nil {
 			return err
 		}
-		r.print()
+		t.add(r)
 	}
 	return nil
 }
 
-func benchGrout(dir, url string) error {
+func benchGrout(t *table, dir, url string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
 	if err := deployKV(ctx, dir, url); err != nil {
@@ -259,14 +258,14 @@ func benchGrout(dir, url string) error {
 	for _, load := range []struct {
 		name string
 		do   func(*client.Group, int, int) error
-	}{{"Grout write (kv put)", write}, {"Grout linearizable read (kv get)", read}, {"Grout stale read (kv get)", stale}} {
+	}{{rowWrite, write}, {rowRead, read}, {rowStale, stale}} {
 		for _, n := range clients {
-			if err := benchLoad(url, load.name, n, load.do); err != nil {
+			if err := benchLoad(t, url, load.name, n, load.do); err != nil {
 				return err
 			}
 		}
 	}
-	return nil
+	return benchPipeline(ctx, t, url, value)
 }
 
 func deployKV(ctx context.Context, dir, url string) error {
@@ -291,7 +290,7 @@ func deployKV(ctx context.Context, dir, url string) error {
 	return err
 }
 
-func benchLoad(url, name string, n int, do func(*client.Group, int, int) error) error {
+func benchLoad(t *table, url, name string, n int, do func(*client.Group, int, int) error) error {
 	var groups []*client.Group
 	for range min(n, maxConnections) {
 		c, err := client.Connect(client.Config{URL: url})
@@ -303,7 +302,40 @@ func benchLoad(url, name string, n int, do func(*client.Group, int, int) error) 
 	}
 	r, err := measure(name, n, func(worker, i int) error { return do(groups[worker%len(groups)], worker, i) })
 	if err == nil {
-		r.print()
+		t.add(r)
+	}
+	return err
+}
+
+// benchPipeline measures one client that keeps many commands under way, by the interval between results.
+func benchPipeline(ctx context.Context, t *table, url, value string) error {
+	c, err := client.Connect(client.Config{URL: url})
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	pipeline, err := c.Group("kv").Pipeline(ctx, client.PipelineConfig{})
+	if err != nil {
+		return err
+	}
+	var submitting sync.WaitGroup
+	submitting.Go(func() {
+		for i := 0; ; i++ {
+			if _, err := pipeline.Submit(ctx, fmt.Appendf(nil, "put p%06d %s", i%1000, value)); err != nil {
+				return // the measurement is over; an earlier failure comes out of Next
+			}
+		}
+	})
+	r, err := measure(rowPipelined, 1, func(int, int) error {
+		result, err := pipeline.Next(ctx)
+		return errors.Join(err, result.Err)
+	})
+	cancel()
+	submitting.Wait()
+	if err == nil {
+		t.add(r)
 	}
 	return err
 }
