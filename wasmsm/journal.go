@@ -22,7 +22,7 @@ type journaled struct {
 }
 
 const (
-	maxJournalCommands = 64
+	maxJournalCommands = 1024
 	maxJournalBytes    = 1 << 20
 	// maxJournalFuel keeps it short what a failure has to repeat: it is a millisecond or two.
 	maxJournalFuel = 4_000_000

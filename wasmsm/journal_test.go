@@ -40,7 +40,7 @@ func TestJournalEqualsCheckpointEachTime(t *testing.T) {
 				}
 			}
 		}
-		if longest < maxJournalCommands/2 {
+		if longest < 100 { // stretches without a failure have 250 commands, and windows double
 			t.Errorf("the journal never had more than %d commands: this shows little", longest)
 		}
 	})

@@ -63,3 +63,14 @@ func BenchmarkSandbox(b *testing.B) {
 	}
 	twin.Bench(b, commands)
 }
+
+// BenchmarkSandboxManyKeys writes values of 100 bytes to 256,000 keys, so that commands find few of the pages that they
+// write in the processor's caches, or written since the last checkpoint.
+func BenchmarkSandboxManyKeys(b *testing.B) {
+	value := strings.Repeat("v", 100)
+	commands := make([]string, 256_000)
+	for i := range commands {
+		commands[i] = fmt.Sprintf("put k%04d-%06d %s", i%256, i/256, value)
+	}
+	twin.Bench(b, commands)
+}
