@@ -203,7 +203,7 @@ type BlobRequest struct {
 type Clock interface {
 	// Now is the time of day, for the stamps in entries.
 	Now() time.Time
-	// Tick delivers ticks at the given period until stop is called. Ticks that nobody takes in
+	// Tick delivers ticks at the given period, the first within one, until stop is called. Ticks that nobody takes in
 	// time are dropped.
 	Tick(period time.Duration) (ticks <-chan time.Time, stop func())
 }

@@ -6,17 +6,13 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/groutlabs/grout/wasmsm/internal/leb128"
 	"github.com/tetratelabs/wazero"
-	"github.com/tetratelabs/wazero/api"
 )
 
 // segment is an active data segment as a module has it.
 func segment(offset int, text string) []byte {
-	return slices.Concat(raw(0), raw(opI32Const), leb128Offset(offset), raw(opEnd), str(text))
-}
-
-func leb128Offset(offset int) []byte {
-	return raw(byte(offset&0x7f)|0x80, byte(offset>>7&0x7f)|0x80, byte(offset>>14))
+	return slices.Concat(leb128.AppendSigned(raw(0, opI32Const), int64(offset)), raw(opEnd), str(text))
 }
 
 // TestNearDataIsMerged shows which segments become one, and that the memory begins as it would have.
@@ -89,11 +85,7 @@ func memoryOf(t *testing.T, module []byte) []byte {
 	ctx := context.Background()
 	r := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigInterpreter())
 	defer r.Close(ctx)
-	if _, err := r.NewHostModuleBuilder(ModuleGrout).NewFunctionBuilder().
-		WithGoFunction(api.GoFunc(func(context.Context, []uint64) {}), []api.ValueType{api.ValueTypeI32, api.ValueTypeI32}, nil).
-		Export("output_write").Instantiate(ctx); err != nil {
-		t.Fatal(err)
-	}
+	addOutputWrite(t, r)
 	m, err := r.Instantiate(ctx, module)
 	if err != nil {
 		return nil

@@ -22,6 +22,16 @@ func mustPrepare(t testing.TB, module []byte) *Prepared {
 	return p
 }
 
+// addOutputWrite gives a runtime the host function that the draft imports.
+func addOutputWrite(t testing.TB, r wazero.Runtime) {
+	t.Helper()
+	if _, err := r.NewHostModuleBuilder(ModuleGrout).NewFunctionBuilder().
+		WithGoFunction(api.GoFunc(func(context.Context, []uint64) {}), []api.ValueType{api.ValueTypeI32, api.ValueTypeI32}, nil).
+		Export("output_write").Instantiate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestExportsMutableGlobals shows that every mutable global, and no other, can be reached after
 // preparation, and that what was exported before still is.
 func TestExportsMutableGlobals(t *testing.T) {
@@ -39,11 +49,7 @@ func TestExportsMutableGlobals(t *testing.T) {
 	if n := len(compiled.ExportedFunctions()); n != 3 {
 		t.Errorf("%d functions are exported, want 3", n)
 	}
-	if _, err := r.NewHostModuleBuilder(ModuleGrout).NewFunctionBuilder().
-		WithGoFunction(api.GoFunc(func(context.Context, []uint64) {}), []api.ValueType{api.ValueTypeI32, api.ValueTypeI32}, nil).
-		Export("output_write").Instantiate(ctx); err != nil {
-		t.Fatal(err)
-	}
+	addOutputWrite(t, r)
 	m, err := r.InstantiateModule(ctx, compiled, wazero.NewModuleConfig())
 	if err != nil {
 		t.Fatal(err)

@@ -104,7 +104,10 @@ func run(dir string) error {
 	}
 	defer ns.Shutdown()
 	t := &table{}
-	if err := errors.Join(benchEcho(t, ns.ClientURL()), benchDisk(t, dir)); err != nil {
+	if err := benchEcho(t, ns.ClientURL()); err != nil {
+		return err
+	}
+	if err := benchDisk(t, dir); err != nil {
 		return err
 	}
 	nodes, err := startNodes(dir, ns.ClientURL())

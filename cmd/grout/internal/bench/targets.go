@@ -26,7 +26,8 @@ func (t table) find(name string, clients int) (row, bool) {
 	return row{}, false
 }
 
-// target is a ratio of two rows of one run that is to be reached.
+// target is a ratio of two rows of one run that is to be reached: the rate of one, with so many clients, to that
+// of floor with base clients.
 type target struct {
 	what          string
 	rate, floor   string

@@ -4,6 +4,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -11,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -27,6 +29,9 @@ const parallel = 16
 
 // settle is how long the hosts are left alone before their memory is read.
 const settle = 5 * time.Second
+
+// phaseTimeout bounds each phase: a group that never answers ends the run.
+const phaseTimeout = 10 * time.Minute
 
 func main() {
 	groups := flag.Int("groups", 200, "how many groups")
@@ -65,11 +70,18 @@ func run(ctx context.Context, groups, hosts int, idle time.Duration) (err error)
 		b.deploy, func(ctx context.Context) error { return b.rest(ctx, idle) }, b.restart,
 		func(ctx context.Context) error { return b.rest(ctx, idle) }, b.failover,
 	} {
-		if err := phase(ctx); err != nil {
+		if err := within(ctx, phase); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// within runs a phase for phaseTimeout at most.
+func within(ctx context.Context, phase func(context.Context) error) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, phaseTimeout, fmt.Errorf("a phase takes longer than %s", phaseTimeout))
+	defer cancel()
+	return phase(ctx)
 }
 
 // bench is a cluster under measurement.
@@ -99,8 +111,10 @@ func start(ctx context.Context, dir string, groups, hosts int) (*bench, error) {
 	for i := range groups {
 		b.groups = append(b.groups, fmt.Sprintf("g%04d", i))
 	}
-	if err := b.startHosts(ctx); err != nil {
-		return nil, errors.Join(err, b.hosts.Stop())
+	if err := within(ctx, b.startHosts); err != nil {
+		err = errors.Join(err, b.hosts.Stop())
+		server.Close()
+		return nil, err
 	}
 	return b, nil
 }
@@ -238,22 +252,21 @@ func (b *bench) restart(ctx context.Context) error {
 	return nil
 }
 
-// failover kills a host and waits until every group that it led answers again.
+// failover kills the host that leads most groups and waits until every group that it led answers again.
 func (b *bench) failover(ctx context.Context) error {
 	if len(b.hosts.Names) < 3 {
 		return nil
 	}
-	victim := b.hosts.Names[0]
 	groups, err := b.client.Admin().List(ctx)
 	if err != nil {
 		return err
 	}
-	var led []string
+	ledBy := map[string][]string{}
 	for _, g := range groups {
-		if g.Leader == victim {
-			led = append(led, g.Group)
-		}
+		ledBy[g.Leader] = append(ledBy[g.Leader], g.Group)
 	}
+	victim := slices.MaxFunc(b.hosts.Names, func(x, y string) int { return cmp.Compare(len(ledBy[x]), len(ledBy[y])) })
+	led := ledBy[victim]
 	began := time.Now()
 	if err := b.hosts.Kill(victim); err != nil {
 		return err

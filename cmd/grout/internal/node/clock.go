@@ -6,7 +6,7 @@ import (
 )
 
 // clock is the machine's clock. All tickers of one period tick together: a thousand groups that each wake the
-// processor at a time of their own cost ten times as much as a thousand that are woken at once.
+// processor at a time of their own cost several times as much as a thousand that are woken at once.
 type clock struct {
 	mu    sync.Mutex
 	beats map[time.Duration]*beat
