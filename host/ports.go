@@ -62,6 +62,9 @@ type View interface {
 	// Query runs one query on exactly one state, undoes whatever it wrote, and says which entry's state it was:
 	// that of the last Show, or of a later command. After an error the view is to be closed.
 	Query(caller string, query []byte) (Outcome, EntryContext, error)
+	// Hold and Release enclose queries of one goroutine in a row, which may cost less.
+	Hold()
+	Release()
 	// Close frees the view. It is called before the machine's Close.
 	Close() error
 }

@@ -98,6 +98,9 @@ func (v *views) pick() View {
 
 // work answers queries until there is none left. It has a view, or makes one.
 func (v *views) work(view View) {
+	if view != nil {
+		view.Hold()
+	}
 	for {
 		q, machine, ok := v.next(view)
 		if !ok {
@@ -109,8 +112,10 @@ func (v *views) work(view View) {
 				v.giveUp(q)
 				return
 			}
+			view.Hold()
 		}
 		if !v.answer(view, q) {
+			view.Release()
 			_ = view.Close() // the query has the reason
 			view = nil
 		}
@@ -133,6 +138,7 @@ func (v *views) next(view View) (pendingQuery, Viewer, bool) {
 		late++
 	}
 	if view != nil {
+		view.Release()
 		v.idle = append(v.idle, view)
 	}
 	v.endWork()

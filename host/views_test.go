@@ -41,7 +41,7 @@ func (g *gallery) View() (View, error) {
 	}
 	g.open++
 	g.most = max(g.most, g.open)
-	return &galleryView{g}, nil
+	return &galleryView{g: g}, nil
 }
 
 func (g *gallery) views() (open, most int) {
@@ -50,9 +50,26 @@ func (g *gallery) views() (open, most int) {
 	return g.open, g.most
 }
 
-type galleryView struct{ g *gallery }
+type galleryView struct {
+	g    *gallery
+	held bool
+}
+
+func (v *galleryView) Hold()    { v.hold(true) }
+func (v *galleryView) Release() { v.hold(false) }
+
+// hold panics when a view is held twice, or released without need.
+func (v *galleryView) hold(held bool) {
+	if v.held == held {
+		panic("a view was held or released twice")
+	}
+	v.held = held
+}
 
 func (v *galleryView) Query(caller string, query []byte) (Outcome, EntryContext, error) {
+	if !v.held {
+		panic("the view is not held")
+	}
 	v.g.mu.Lock()
 	state, entry := &register{cells: v.g.shown, gate: v.g.gate}, v.g.entry
 	v.g.mu.Unlock()
@@ -68,6 +85,9 @@ func (v *galleryView) Query(caller string, query []byte) (Outcome, EntryContext,
 }
 
 func (v *galleryView) Close() error {
+	if v.held {
+		panic("the view is held")
+	}
 	v.g.mu.Lock()
 	defer v.g.mu.Unlock()
 	v.g.open--

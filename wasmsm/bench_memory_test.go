@@ -99,6 +99,8 @@ func queries(b *testing.B, m *Machine, views int, while time.Duration) (perSecon
 	for i := range views {
 		v := newTestView(b, m)
 		all.Go(func() {
+			v.Hold()
+			defer v.Release()
 			for last := time.Now(); last.Before(stop); {
 				o, _, err := v.Query("", []byte("get x"))
 				if err != nil || o.Kind != Applied {

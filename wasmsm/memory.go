@@ -45,6 +45,9 @@ type viewBacking interface {
 	// the length, for resize.
 	begin(take func()) (size uint64, err error)
 	end()
+	// hold and release enclose uses by one goroutine in a row, which may cost less.
+	hold()
+	release()
 }
 
 // pageSet is a choice of pages.

@@ -114,6 +114,10 @@ func (v *copyView) begin(take func()) (uint64, error) {
 
 func (v *copyView) end() {}
 
+func (v *copyView) hold() {}
+
+func (v *copyView) release() {}
+
 func (v *copyView) close() error {
 	v.memory = nil
 	return nil

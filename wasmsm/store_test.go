@@ -145,12 +145,24 @@ type viewTest struct {
 	memory []byte
 	model  []byte
 	left   int
+	held   bool
+}
+
+func (v *viewTest) hold(hold bool) {
+	if v.held = hold; hold {
+		v.v.hold()
+	} else {
+		v.v.release()
+	}
 }
 
 func (v *viewTest) step(step int, saved []byte) {
 	v.Helper()
 	if v.left == 0 {
 		v.left = v.random.IntN(12)
+		if hold := v.random.IntN(3) == 0; hold != v.held {
+			v.hold(hold)
+		}
 		taken := 0
 		size, err := v.v.begin(func() { taken++ })
 		if err != nil || size != uint64(len(saved)) || taken != 1 {

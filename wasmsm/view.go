@@ -81,6 +81,13 @@ func (v *View) Query(caller string, query []byte) (Outcome, EntryContext, error)
 	return outcome, entry, err
 }
 
+// Hold makes the next queries cheaper: until Release, which has to follow, they are all the calling goroutine's, and
+// that stays on its thread.
+func (v *View) Hold() { v.memory.hold() }
+
+// Release ends what Hold began.
+func (v *View) Release() { v.memory.release() }
+
 // take copies what the checkpoint has beside the memory.
 func (v *View) take() {
 	v.entry = v.owner.shown

@@ -23,7 +23,8 @@ import (
 //
 // A begin has to know which pages have copies. Asking the kernel each time would cost more than most
 // queries, but a copy is never made without a page fault, of the thread that runs the guest or of one
-// that committed. So the pages are remembered, and the kernel is asked after a fault alone.
+// that committed. So the pages are remembered, and the kernel is asked after a fault alone. Counting the
+// faults is a system call too: two of them a query, or one while the view is held.
 type cowView struct {
 	store   *cowStore
 	private []byte
@@ -39,8 +40,9 @@ type cowView struct {
 	// running is set from begin to end. long is set once a commit has waited for this run in vain.
 	running atomic.Bool
 	long    bool
-	// faults are those of the thread at begin.
+	// faults are those of the thread when they were counted last. held is set while its goroutine stays on it.
 	faults int64
+	held   bool
 	usage  syscall.Rusage
 }
 
@@ -117,8 +119,10 @@ func (v *cowView) begin(take func()) (uint64, error) {
 		return 0, err
 	}
 	take()
-	runtime.LockOSThread()
-	v.faults = v.threadFaults()
+	if !v.held {
+		runtime.LockOSThread()
+		v.faults = v.threadFaults()
+	}
 	v.long = false
 	v.running.Store(true)
 	return v.store.committed, nil
@@ -126,13 +130,26 @@ func (v *cowView) begin(take func()) (uint64, error) {
 
 func (v *cowView) end() {
 	v.running.Store(false)
-	if v.threadFaults() != v.faults {
+	if faults := v.threadFaults(); faults != v.faults {
+		v.faults = faults
 		v.scan.Store(true)
 	}
-	runtime.UnlockOSThread()
+	if !v.held {
+		runtime.UnlockOSThread()
+	}
 	if v.cold >= coldPages && v.dropCold() != nil {
 		v.scan.Store(true) // whatever was not dropped is found again
 	}
+}
+
+func (v *cowView) hold() {
+	runtime.LockOSThread()
+	v.held, v.faults = true, v.threadFaults()
+}
+
+func (v *cowView) release() {
+	v.held = false
+	runtime.UnlockOSThread()
 }
 
 // threadFaults counts the page faults of this thread so far.
