@@ -5,10 +5,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"github.com/groutlabs/grout/wasmsm/prepare"
@@ -207,10 +207,14 @@ func host(function string, m api.Module, stack []uint64) {
 
 // result is one row's numbers.
 type result struct {
-	plain, prepared time.Duration // of one round
+	plain, prepared float64 // nanoseconds of one round
 	ratio           float64
 	fuel            int64 // of one round
 }
+
+// warmSlices is how many slices each machine runs before it is measured: until a garbage collector's heap has its size,
+// allocations touch new pages, and the row would show the kernel.
+const warmSlices = 100
 
 // measure lets both modules take turns, and compares their best times: on a machine that does other work
 // besides, those are the least disturbed.
@@ -221,24 +225,28 @@ func measure(ctx context.Context, p *pair, op byte, turns int, slice time.Durati
 		if err != nil {
 			return result{}, err
 		}
-		if took > slice || rounds > 1<<28 {
+		if took > slice || rounds > 1<<24 {
 			break
 		}
 		rounds *= 2
 	}
-
-	var times [2][]time.Duration
-	for turn := range turns {
-		var took [2]time.Duration
-		for which := range took {
-			var err error
-			if took[which], err = p.call(ctx, which, turn%copies, op, rounds); err != nil {
+	for which := range p.apply {
+		for n := range copies {
+			if _, err := p.call(ctx, which, n, op, rounds*warmSlices); err != nil {
 				return result{}, err
 			}
-			times[which] = append(times[which], took[which]/time.Duration(rounds))
 		}
-
 	}
-	plain, prepared := slices.Min(times[0]), slices.Min(times[1])
-	return result{plain, prepared, float64(prepared) / float64(plain), (budget - int64(p.fuel[(turns-1)%copies].Get())) / int64(rounds)}, nil
+	best := [2]time.Duration{math.MaxInt64, math.MaxInt64}
+	for turn := range turns {
+		for which := range best {
+			took, err := p.call(ctx, which, turn%copies, op, rounds)
+			if err != nil {
+				return result{}, err
+			}
+			best[which] = min(best[which], took)
+		}
+	}
+	plain, prepared := float64(best[0])/float64(rounds), float64(best[1])/float64(rounds)
+	return result{plain, prepared, prepared / plain, (budget - int64(p.fuel[(turns-1)%copies].Get())) / int64(rounds)}, nil
 }

@@ -43,7 +43,7 @@ func main() {
 func run(turns int, slice time.Duration, only string) error {
 	ctx := context.Background()
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "guest\tworkload\tunprepared\tprepared\tratio\tfuel\tns per fuel\t")
+	fmt.Fprintln(w, "guest\tworkload\tunprepared, µs\tprepared, µs\tratio\tfuel\tns per fuel\t")
 	var ratios []float64
 	var compiled []string
 	for _, guest := range []string{"go", "c"} {
@@ -72,7 +72,7 @@ func run(turns int, slice time.Duration, only string) error {
 				return fmt.Errorf("%s, %s: %w", l.guest, l.name, err)
 			}
 			ratios = append(ratios, m.ratio)
-			fmt.Fprintf(w, "%s\t%s\t%v\t%v\t%.3f\t%d\t%.2f\t\n", guest, l.name, m.plain, m.prepared, m.ratio, m.fuel, float64(m.prepared)/float64(m.fuel))
+			fmt.Fprintf(w, "%s\t%s\t%.4g\t%.4g\t%.3f\t%d\t%.2f\t\n", guest, l.name, m.plain/1e3, m.prepared/1e3, m.ratio, m.fuel, m.prepared/float64(m.fuel))
 		}
 		if err := pair.close(ctx); err != nil {
 			return err
