@@ -5,6 +5,7 @@ package prepare
 type codeWriter struct {
 	m       *parsed
 	passes  []pass
+	nan     *canonicalizer
 	edits   edits
 	scratch scratch
 	// out is the section's content, nil when there is none.
@@ -20,9 +21,10 @@ func newCodeWriter(m *parsed, check *checker) *codeWriter {
 	depth := &stackMeter{m: m, check: check, edits: &w.edits, scratch: &w.scratch}
 	fuel := &meter{edits: &w.edits, scratch: &w.scratch, fuel: m.fuelGlobal(), stack: depth}
 	depth.fuel = fuel
+	w.nan = &canonicalizer{check: check, edits: &w.edits, scratch: &w.scratch}
 	w.passes = []pass{
 		&w.scratch,
-		&canonicalizer{check: check, edits: &w.edits, scratch: &w.scratch},
+		w.nan,
 		depth,
 		fuel,
 		w,

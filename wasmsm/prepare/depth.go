@@ -25,15 +25,15 @@ const (
 )
 
 // stackMeter is the pass that bounds the depth of calls by the frames' sizes. A function takes its frame off the
-// room that is left where it begins and gives it back where it returns; meter looks whether any is left.
+// room that its caller left in the global, meter looks whether any is left, and before each call the function leaves
+// its own rest there. So nothing is given back, and no call waits for what those before it did.
 // The body becomes a block, so that every return passes the function's end.
 type stackMeter struct {
 	m     *parsed
 	check *checker
 	edits *edits
 	fuel  *meter
-	// room is the local that keeps what was left after the frame was taken: to read the global again at the end would
-	// make each call wait for those that it made.
+	// room is the local that has what was left after the frame was taken.
 	room    uint32
 	scratch *scratch
 	// slots is the present function's size, 0 when it is not counted.
@@ -67,18 +67,16 @@ func (s *stackMeter) begin(text []byte) []byte {
 	}
 	text = appendU32(append(text, opGlobalGet), s.m.stackGlobal())
 	text = leb128.AppendSigned(append(text, opI64Const), s.slots)
-	text = appendU32(append(text, opI64Sub, opLocalTee), s.room)
-	return appendU32(append(text, opGlobalSet), s.m.stackGlobal())
+	return appendU32(append(text, opI64Sub, opLocalSet), s.room)
 }
 
-// end gives the frame back.
-func (s *stackMeter) end(text []byte) []byte {
+// leaveRoom puts into the global what is left.
+func (s *stackMeter) leaveRoom() []byte {
 	if s.slots == 0 {
-		return text
+		return nil
 	}
-	text = appendU32(append(text, opLocalGet), s.room)
-	text = leb128.AppendSigned(append(text, opI64Const), s.slots)
-	return appendU32(append(text, opI64Add, opGlobalSet), s.m.stackGlobal())
+	text := appendU32([]byte{opLocalGet}, s.room)
+	return appendU32(append(text, opGlobalSet), s.m.stackGlobal())
 }
 
 // open begins the block that is the function's body.
@@ -92,11 +90,17 @@ func (s *stackMeter) open(text []byte) []byte {
 func (s *stackMeter) instruction(in *instruction) {
 	switch {
 	case !s.wrapped:
+	case in.op == opCall && int(in.index) >= len(s.m.imports) || in.op == opCallIndirect:
+		s.edits.insert(in.start, s.leaveRoom()...)
 	case in.op == opReturn:
 		s.edits.replace(in.span, appendU32([]byte{opBr}, uint32(in.depth))...)
 	case in.op == opEnd && in.depth == 0:
-		text := append(s.fuel.release(s.end([]byte{opEnd})), opReturn, opEnd)
-		s.edits.insert(in.start, append(s.fuel.release(text), opUnreachable)...)
+		s.edits.insert(in.start, opEnd)
+		s.fuel.finish(in.start)
+		s.edits.insert(in.start, opReturn, opEnd)
+		// The host looks which of the two is below zero.
+		s.edits.insert(in.start, append(s.leaveRoom(), s.fuel.release(nil)...)...)
+		s.edits.insert(in.start, opUnreachable)
 	}
 }
 

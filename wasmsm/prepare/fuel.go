@@ -16,7 +16,8 @@ const FuelGlobal = "grout:fuel"
 // loops without end. It goes on through calls and through the start of a block, and after the block's end if
 // nothing in it branches out of it; it ends at a branch and at a loop's head. Its price is taken off the
 // counter where it begins. A small region that only one other leads to is charged with that one, in advance:
-// at most maxAdvance for each charge.
+// at most maxAdvance for each charge. A function's first region costs nothing if it is small and calls none: it is
+// paid for with the call. So a function that returns at once leaves the counter alone, and does not have its caller wait for it.
 //
 // Whether the counter fell below zero is looked at on entry to a function, at a loop's head and before what
 // costs by its length: what lies between two such places is at most the code of the functions on the call
@@ -38,16 +39,37 @@ type meter struct {
 	// register then. The global has it wherever other functions run, and in the end.
 	held  bool
 	local uint32
+	// paths says what may have been charged to the local and is not in the global yet; path is the present point's.
+	paths    []path
+	path     int32
+	releases []release
+	// last is the release at the function's end.
+	last int
 }
+
+// path is how execution came to a point since the global and the local were equal. It went through one of two
+// other paths, or none, and then into a region, or none. The first path of each function stands for those on which
+// something was charged for certain.
+type path struct {
+	before [2]int32
+	region int32
+	// charged is known in leave.
+	charged bool
+}
+
+// release is a place where the local is copied back, unless nothing was charged on the path to it.
+type release struct{ slot, path int32 }
 
 const (
 	// maxAdvance is how much a charge may have in it for instructions that are not executed.
 	maxAdvance = 24
 	// uncheckedPrice is up to which price a function without loops and calls leaves the check to others.
 	uncheckedPrice = 100
-	// smallPrice is up to which price such a function costs nothing beside its call.
+	// smallPrice is up to which price such a function, or the first region of another, costs nothing beside its call.
 	smallPrice = 24
-	none       = -1
+	// maxPaths bounds the memory that a function takes here.
+	maxPaths = 1 << 16
+	none     = -1
 )
 
 // region is where a price is to be charged, and how much.
@@ -59,6 +81,8 @@ type region struct {
 	// before is the only region that leads here, or none. payer is the one that charges this one's price.
 	before, payer  int
 	price, advance int64
+	// calls is whether it calls functions.
+	calls bool
 }
 
 type meterBlock struct {
@@ -67,13 +91,16 @@ type meterBlock struct {
 	targeted, otherwise bool
 	// outer is the region in which the block stands, then the one at the end of an if's first arm.
 	outer, then int
+	// paths are those to the block's end: of branches, of an if whose condition does not hold, of the first arm.
+	branches, skip, arm int32
 	// least is the outermost block that a branch in this one goes to.
 	least int
 }
 
 func (f *meter) enter(_ int, b body) {
-	f.blocks = append(f.blocks[:0], meterBlock{op: opBlock, least: math.MaxInt})
+	f.blocks = append(f.blocks[:0], meterBlock{op: opBlock, least: math.MaxInt, branches: none, skip: none, arm: none})
 	f.regions, f.loops, f.total = f.regions[:0], 0, 0
+	f.paths, f.path, f.releases = append(f.paths[:0], path{before: [2]int32{none, none}, region: none, charged: true}), none, f.releases[:0]
 	if f.held = f.stack.held; f.held {
 		f.local = f.scratch.add(typeI64)
 	}
@@ -83,6 +110,30 @@ func (f *meter) enter(_ int, b body) {
 func (f *meter) open(at, before int) {
 	f.current = len(f.regions)
 	f.regions = append(f.regions, region{slot: f.edits.reserve(at), before: before, payer: f.current})
+	f.goOn(path{before: [2]int32{f.path, none}, region: int32(f.current)})
+}
+
+// goOn makes the present point one that is reached on p.
+func (f *meter) goOn(p path) { f.path = f.add(p) }
+
+// add returns the number of a path. Of a function with a great many it is the first, on which something was charged.
+func (f *meter) add(p path) int32 {
+	if len(f.paths) == maxPaths {
+		return 0
+	}
+	f.paths = append(f.paths, p)
+	return int32(len(f.paths) - 1)
+}
+
+// join is where two paths meet, either of which may be none.
+func (f *meter) join(a, b int32) int32 {
+	switch {
+	case a == none || a == b:
+		return b
+	case b == none:
+		return a
+	}
+	return f.add(path{before: [2]int32{a, b}, region: none})
 }
 
 func (f *meter) live() bool { return f.current != none }
@@ -94,17 +145,22 @@ func (f *meter) leave(body) {
 		if r.before == none {
 			continue
 		}
-		if payer := &f.regions[f.regions[r.before].payer]; payer.advance+r.price <= maxAdvance {
+		payer := &f.regions[f.regions[r.before].payer]
+		if free := payer == &f.regions[0] && !payer.calls; payer.advance+r.price <= maxAdvance && !(free && r.calls) {
 			payer.advance += r.price
 			payer.price += r.price
 			r.payer, r.price = f.regions[r.before].payer, 0
 		}
+	}
+	if first := &f.regions[0]; !first.calls && first.price <= smallPrice {
+		first.price = 0
 	}
 	if f.small() {
 		for i := range f.regions {
 			f.regions[i].price = 0
 		}
 	}
+	f.writeReleases()
 	for i, r := range f.regions {
 		var text []byte
 		if r.price > 0 {
@@ -123,7 +179,7 @@ func (f *meter) leave(body) {
 // begin0 completes the function's first charge.
 func (f *meter) begin0(text []byte) []byte {
 	if f.held {
-		text = f.charge(f.take(nil), f.regions[0].price)
+		text = append(f.take(nil), text...)
 	}
 	text = f.stack.begin(text)
 	if f.total > uncheckedPrice || !f.simple() {
@@ -155,7 +211,7 @@ func (f *meter) set(text []byte) []byte {
 	return appendU32(append(text, opGlobalSet), f.fuel)
 }
 
-// take copies the counter from the global, release copies it back.
+// take copies the counter from the global.
 func (f *meter) take(text []byte) []byte {
 	if !f.held {
 		return text
@@ -164,12 +220,42 @@ func (f *meter) take(text []byte) []byte {
 	return appendU32(append(text, opLocalSet), f.local)
 }
 
+// release copies it back.
 func (f *meter) release(text []byte) []byte {
 	if !f.held {
 		return text
 	}
 	text = appendU32(append(text, opLocalGet), f.local)
 	return appendU32(append(text, opGlobalSet), f.fuel)
+}
+
+// releaseAt copies it back at a place if anything may have been charged on the path to it.
+func (f *meter) releaseAt(at int, path int32) {
+	f.releases = append(f.releases, release{slot: int32(f.edits.reserve(at)), path: path})
+}
+
+// finish copies it back at the function's end, to which the path is not known yet.
+func (f *meter) finish(at int) {
+	if f.held {
+		f.last = len(f.releases)
+		f.releaseAt(at, none)
+	}
+}
+
+// writeReleases writes those that are needed. The regions have their final prices.
+func (f *meter) writeReleases() {
+	for i := range f.paths {
+		p := &f.paths[i]
+		p.charged = p.charged || p.region != none && f.regions[p.region].price > 0
+		for _, before := range p.before {
+			p.charged = p.charged || before != none && f.paths[before].charged
+		}
+	}
+	for _, r := range f.releases {
+		if r.path != none && f.paths[r.path].charged || f.stack.m.rules.eager {
+			f.edits.fill(int(r.slot), f.release(nil))
+		}
+	}
 }
 
 func (f *meter) charge(text []byte, price int64) []byte {
@@ -184,7 +270,7 @@ func (f *meter) checkBoth(text []byte) []byte {
 	if f.stack.slots == 0 {
 		return f.check(text, 0)
 	}
-	text = appendU32(append(f.get(text), opGlobalGet), f.stack.m.stackGlobal())
+	text = appendU32(append(f.get(text), opLocalGet), f.stack.room)
 	return f.trap(append(text, opI64Or), 0)
 }
 
@@ -209,20 +295,24 @@ func (f *meter) instruction(in *instruction) {
 	case opElse:
 		top := &f.blocks[len(f.blocks)-1]
 		top.then, top.otherwise = f.current, true
-		f.current = none
+		if f.live() {
+			top.arm = f.path
+		}
+		f.current, f.path = none, top.skip
 		if top.outer != none {
 			f.open(in.end, top.outer)
 		}
+		top.skip = none
 	case opEnd:
 		f.end(in)
 	case opCall, opCallIndirect:
-		if f.held && f.live() {
-			f.edits.insert(in.start, f.release(nil)...)
-			f.edits.insert(in.end, f.take(nil)...)
+		if f.live() {
+			f.regions[f.current].calls = true
+			f.call(in)
 		}
 	case opBr, opBrTable, opReturn, opUnreachable:
-		if in.op == opUnreachable && f.live() {
-			f.edits.insert(in.start, f.release(nil)...)
+		if in.op == opUnreachable && f.held && f.live() {
+			f.releaseAt(in.start, f.path)
 		}
 		f.target(in)
 		f.current = none
@@ -238,8 +328,21 @@ func (f *meter) instruction(in *instruction) {
 	}
 }
 
+// call lets another function have the counter.
+func (f *meter) call(in *instruction) {
+	if f.held {
+		f.releaseAt(in.start, f.path)
+		f.edits.insert(in.end, f.take(nil)...)
+		f.path = none
+	}
+}
+
 func (f *meter) begin(in *instruction) {
-	f.blocks = append(f.blocks, meterBlock{op: in.op, outer: f.current, then: none, least: math.MaxInt})
+	b := meterBlock{op: in.op, outer: f.current, then: none, least: math.MaxInt, branches: none, skip: none, arm: none}
+	if in.op == opIf && f.live() {
+		b.skip = f.path
+	}
+	f.blocks = append(f.blocks, b)
 	if !f.live() {
 		return
 	}
@@ -248,6 +351,7 @@ func (f *meter) begin(in *instruction) {
 		f.open(in.end, f.current)
 	case opLoop:
 		f.open(in.end, none)
+		f.path = 0 // whatever turns before this one charged
 		f.regions[f.current].check, f.regions[f.current].depth = true, in.depth+1
 		f.loops++
 	}
@@ -258,11 +362,20 @@ func (f *meter) target(in *instruction) {
 	top := len(f.blocks) - 1
 	if in.op == opReturn {
 		f.blocks[top].least = 0
+		f.branchTo(0)
 	}
 	for _, label := range in.labels {
 		at := top - int(label)
 		f.blocks[at].targeted = true
 		f.blocks[top].least = min(f.blocks[top].least, at)
+		f.branchTo(at)
+	}
+}
+
+// branchTo notes the path to a block's end, or to a loop's head, which needs none.
+func (f *meter) branchTo(at int) {
+	if b := &f.blocks[at]; f.live() {
+		b.branches = f.join(b.branches, f.path)
 	}
 }
 
@@ -270,7 +383,17 @@ func (f *meter) end(in *instruction) {
 	at := len(f.blocks) - 1
 	b := f.blocks[at]
 	f.blocks = f.blocks[:at]
+	if !f.live() {
+		f.path = none
+	}
+	f.path = f.join(f.join(f.path, b.skip), b.arm)
+	if b.op != opLoop {
+		f.path = f.join(f.path, b.branches)
+	}
 	if at == 0 {
+		if f.held {
+			f.releases[f.last].path = f.path
+		}
 		return
 	}
 	outer := &f.blocks[at-1]
@@ -301,6 +424,7 @@ func (f *meter) dynamic(in *instruction, amount func(text []byte, local uint32) 
 	text := appendU32([]byte{opLocalTee}, local)
 	text = f.set(append(amount(f.get(text), local), opI64Sub))
 	f.edits.insert(in.start, f.check(text, in.depth+1)...)
+	f.path = 0
 }
 
 // bulk is the length, rounded down to the unit that is charged.

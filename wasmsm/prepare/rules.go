@@ -9,6 +9,8 @@ type rules struct {
 	// and a memory keeps its maximum. It is for the tests alone: with it the specification's own tests run
 	// through the preparer.
 	whole bool
+	// eager writes the counter back also where nothing was charged, for a test to compare.
+	eager bool
 }
 
 // wholeFuel and wholeStack are what the counters begin with under rules.whole.

@@ -71,12 +71,13 @@ func (m *parsed) walk(limits Limits, counts *statistics) ([]byte, *BadModuleErro
 		w.check.enter(w.function, b)
 		w.check.begin()
 		w.read(b, counts)
-		w.charge(b)
+		w.charge(b, 0, w.branches)
 		if w.err != nil {
 			return nil, w.err
 		}
 		w.check.enter(w.function, b)
 		w.read(b, code.passes...)
+		w.charge(b, w.branches, code.nan.branches)
 		if w.err != nil {
 			return nil, w.err
 		}
