@@ -24,7 +24,7 @@ var sandbox = []mutation{
 	},
 	{
 		name: "faults-are-not-counted", file: "wasmsm/view_cow_linux.go", tests: inSandbox,
-		edits: []edit{{"if v.threadFaults() != v.faults {", "if false {"}},
+		edits: []edit{{"if faults := v.threadFaults(); faults != v.faults {", "if faults := v.threadFaults(); faults != v.faults && false {"}},
 	},
 	{
 		name: "globals-are-not-rolled-back", file: "wasmsm/machine.go", tests: inSandbox,
