@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/groutlabs/grout/wasmsm/prepare"
 	"github.com/tetratelabs/wazero"
@@ -48,25 +47,13 @@ func (r *Runtime) addHostModules(ctx context.Context) error {
 }
 
 func export(builder wazero.HostModuleBuilder, name string, signature prepare.Signature, f hostFunction) {
-	params, results, _ := strings.Cut(string(signature), ":")
+	params, results := signature.Types()
 	call := api.GoFunc(func(ctx context.Context, stack []uint64) {
 		m := ctx.(*callContext).machine
 		m.spend(hostCallPrice)
 		f(m, stack)
 	})
-	builder.NewFunctionBuilder().WithGoFunction(call, valueTypes(params), valueTypes(results)).Export(name)
-}
-
-func valueTypes(letters string) []api.ValueType {
-	types := make([]api.ValueType, 0, len(letters))
-	for _, l := range letters {
-		t := api.ValueTypeI32
-		if l == 'I' {
-			t = api.ValueTypeI64
-		}
-		types = append(types, t)
-	}
-	return types
+	builder.NewFunctionBuilder().WithGoFunction(call, params, results).Export(name)
 }
 
 // slice returns a range of the guest's memory, valid until the guest runs again. A range outside

@@ -97,10 +97,8 @@ func (s *stackMeter) instruction(in *instruction) {
 	case in.op == opEnd && in.depth == 0:
 		s.edits.insert(in.start, opEnd)
 		s.fuel.finish(in.start)
-		s.edits.insert(in.start, opReturn, opEnd)
-		// The host looks which of the two is below zero.
-		s.edits.insert(in.start, append(s.leaveRoom(), s.fuel.release(nil)...)...)
-		s.edits.insert(in.start, opUnreachable)
+		text := append([]byte{opReturn, opEnd}, s.leaveRoom()...) // the host looks which of the two is below zero
+		s.edits.insert(in.start, append(s.fuel.release(text), opUnreachable)...)
 	}
 }
 

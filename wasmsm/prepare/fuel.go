@@ -118,6 +118,9 @@ func (f *meter) goOn(p path) { f.path = f.add(p) }
 
 // add returns the number of a path. Of a function with a great many it is the first, on which something was charged.
 func (f *meter) add(p path) int32 {
+	if !f.held {
+		return none // nothing is written back
+	}
 	if len(f.paths) == maxPaths {
 		return 0
 	}

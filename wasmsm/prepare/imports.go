@@ -4,6 +4,29 @@ package prepare
 // for each result, with i for i32, I for i64, f for f32, F for f64 and r for a reference.
 type Signature string
 
+// Types are the parameters and results as the binary format encodes them, a reference as one to a function.
+func (s Signature) Types() (params, results []byte) {
+	list := &params
+	for _, letter := range []byte(s) {
+		t := typeFuncref
+		switch letter {
+		case ':':
+			list = &results
+			continue
+		case 'i':
+			t = typeI32
+		case 'I':
+			t = typeI64
+		case 'f':
+			t = typeF32
+		case 'F':
+			t = typeF64
+		}
+		*list = append(*list, byte(t))
+	}
+	return params, results
+}
+
 // The modules that a guest may import functions from.
 const (
 	ModuleGrout = "grout_v1"

@@ -50,9 +50,9 @@ const (
 	opI64Const     = 0x42
 	opF32Const     = 0x43
 	opF64Const     = 0x44
+	opI32Eqz       = 0x45
 	opI32LeU       = 0x4d
 	opI64LtS       = 0x53
-	opI32Eqz       = 0x45
 	opF32Eq        = 0x5b
 	opF64Eq        = 0x61
 	opI64Add       = 0x7c

@@ -40,7 +40,7 @@ type Info struct {
 	Instructions         int64
 	Nesting              int
 	// CompileCost is the sum over all functions of branches times (branches + 20 * locals), which
-	// the engine's time to compile follows.
+	// the engine's time to compile follows. Those that look for NaNs count.
 	CompileCost          int64
 	Globals              int
 	MutableGlobals       int

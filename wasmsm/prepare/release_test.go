@@ -25,7 +25,7 @@ func fuelOf(t *testing.T, module []byte, by rules) (left []int64, trapped []bool
 	for _, name := range []string{ModuleGrout, ModuleWASI} {
 		b := r.NewHostModuleBuilder(name)
 		for function, signature := range AllowedImports(name) {
-			params, results := engineTypes(signature)
+			params, results := signature.Types()
 			b.NewFunctionBuilder().WithGoFunction(api.GoFunc(func(_ context.Context, stack []uint64) {
 				if len(results) > 0 {
 					stack[0] = 0
@@ -48,21 +48,6 @@ func fuelOf(t *testing.T, module []byte, by rules) (left []int64, trapped []bool
 		left, trapped = append(left, int64(fuel.Get())), append(trapped, err != nil)
 	}
 	return left, trapped, len(prepared.Module)
-}
-
-func engineTypes(s Signature) (params, results []api.ValueType) {
-	list := &params
-	for _, letter := range s {
-		switch letter {
-		case ':':
-			list = &results
-		case 'i':
-			*list = append(*list, api.ValueTypeI32)
-		case 'I':
-			*list = append(*list, api.ValueTypeI64)
-		}
-	}
-	return params, results
 }
 
 // TestReleasesAreNotMissed shows that a function which does not write the counter back where it charged nothing leaves the

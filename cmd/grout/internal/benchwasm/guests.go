@@ -148,7 +148,7 @@ func addHost(ctx context.Context, r wazero.Runtime) error {
 	for _, name := range []string{prepare.ModuleGrout, prepare.ModuleWASI} {
 		b := r.NewHostModuleBuilder(name)
 		for function, signature := range prepare.AllowedImports(name) {
-			params, results := kinds(signature)
+			params, results := signature.Types()
 			b.NewFunctionBuilder().WithGoModuleFunction(api.GoModuleFunc(func(_ context.Context, m api.Module, stack []uint64) {
 				host(function, m, stack)
 			}), params, results).Export(function)
@@ -158,21 +158,6 @@ func addHost(ctx context.Context, r wazero.Runtime) error {
 		}
 	}
 	return nil
-}
-
-func kinds(s prepare.Signature) (params, results []api.ValueType) {
-	list := &params
-	for _, letter := range s {
-		switch letter {
-		case ':':
-			list = &results
-		case 'i':
-			*list = append(*list, api.ValueTypeI32)
-		case 'I':
-			*list = append(*list, api.ValueTypeI64)
-		}
-	}
-	return params, results
 }
 
 // clock only ever goes on, since Go's runtime looks at it.
