@@ -18,7 +18,7 @@ func newCodeWriter(m *parsed, check *checker) *codeWriter {
 	if m.sections[sectionCode] != nil {
 		w.out = appendU32(nil, uint32(len(m.bodies)))
 	}
-	depth := &stackMeter{m: m, check: check, edits: &w.edits, scratch: &w.scratch}
+	depth := &stackMeter{m: m, check: check, edits: &w.edits, scratch: &w.scratch, counted: make([]bool, len(m.imports))}
 	fuel := &meter{edits: &w.edits, scratch: &w.scratch, fuel: m.fuelGlobal(), stack: depth}
 	depth.fuel = fuel
 	w.nan = &canonicalizer{check: check, edits: &w.edits, scratch: &w.scratch}

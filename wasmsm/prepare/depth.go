@@ -39,6 +39,8 @@ type stackMeter struct {
 	// slots is the present function's size, 0 when it is not counted.
 	slots    int64
 	function int
+	// counted has, for each function so far, imports included, whether it is counted.
+	counted []bool
 	// wrapped is set when the body becomes a block. held is a function whose fuel is kept in a local.
 	wrapped, held bool
 }
@@ -50,11 +52,17 @@ func (s *stackMeter) enter(index int, _ body) {
 	if found.calls == 0 && s.slots <= leafSlots {
 		s.slots = 0
 	}
+	s.counted = append(s.counted, s.slots > 0)
 	s.held = found.loops > 0
 	s.wrapped = s.slots > 0 || s.held
 	if s.slots > 0 {
 		s.room = s.scratch.add(typeI64)
 	}
+}
+
+// counts is whether a function is known to be counted, and so to look at both counters when it begins.
+func (s *stackMeter) counts(function uint32) bool {
+	return int(function) < len(s.counted) && s.counted[function]
 }
 
 // begin takes the frame. The caller puts the check after it, and then open.

@@ -21,7 +21,7 @@ const FuelGlobal = "grout:fuel"
 //
 // Whether the counter fell below zero is looked at on entry to a function, at a loop's head and before what
 // costs by its length: what lies between two such places is at most the code of the functions on the call
-// stack, executed once.
+// stack, executed once. A loop each turn of which calls a function that looks itself needs no look of its own.
 type meter struct {
 	edits *edits
 	// scratch is the local that holds a length while it is charged; its use makes it be declared.
@@ -81,8 +81,8 @@ type region struct {
 	// before is the only region that leads here, or none. payer is the one that charges this one's price.
 	before, payer  int
 	price, advance int64
-	// calls is whether it calls functions.
-	calls bool
+	// calls is whether it calls functions, looks whether one of them looks at the counter for certain.
+	calls, looks bool
 }
 
 type meterBlock struct {
@@ -172,7 +172,7 @@ func (f *meter) leave(body) {
 		switch {
 		case i == 0:
 			text = f.begin0(text)
-		case r.check && r.price > 0:
+		case r.check && r.price > 0 && !r.looks:
 			text = f.check(text, r.depth+1)
 		}
 		f.edits.fill(r.slot, text)
@@ -310,7 +310,8 @@ func (f *meter) instruction(in *instruction) {
 		f.end(in)
 	case opCall, opCallIndirect:
 		if f.live() {
-			f.regions[f.current].calls = true
+			r := &f.regions[f.current]
+			r.calls, r.looks = true, r.looks || in.op == opCall && f.stack.counts(in.index)
 			f.call(in)
 		}
 	case opBr, opBrTable, opReturn, opUnreachable:
@@ -354,7 +355,6 @@ func (f *meter) begin(in *instruction) {
 		f.open(in.end, f.current)
 	case opLoop:
 		f.open(in.end, none)
-		f.path = 0 // whatever turns before this one charged
 		f.regions[f.current].check, f.regions[f.current].depth = true, in.depth+1
 		f.loops++
 	}
@@ -375,7 +375,8 @@ func (f *meter) target(in *instruction) {
 	}
 }
 
-// branchTo notes the path to a block's end, or to a loop's head, which needs none.
+// branchTo notes the path to a block's end. A loop's head needs none: a turn that goes on to the next one was charged where
+// it left the way of one that does not, and that one was, too.
 func (f *meter) branchTo(at int) {
 	if b := &f.blocks[at]; f.live() {
 		b.branches = f.join(b.branches, f.path)

@@ -76,6 +76,7 @@ func TestFuelIsExact(t *testing.T) {
 		"straight":             {padding, 0, 101},
 		"at most smallPrice":   {append(op(opLocalGet, 0), times(11)...), 0, 0},
 		"just over it":         {append(op(opLocalGet, 0), times(12)...), 0, 25},
+		"a call":               {append(op(opCall, 1), op(opLocalGet, 0)...), 0, 11},
 		"divisions":            {slices.Concat(padding, raw(opI64Const, 3, 0x7f, opI64Const, 3, 0x82)), 9, 101 + 2*(1+8)},
 		"loop":                 {count(nil), 1, 7},
 		"loop, 1000 times":     {count(nil), 1000, 7 * 1000},
@@ -109,7 +110,8 @@ func TestFuelRunsOut(t *testing.T) {
 	fills := slices.Concat(raw(opLoop, blockEmpty, opI32Const, 0, opI32Const, 0, opI32Const, 0x80, 0x80, 4, 0xfc, 11, 0, opBr, 0, opEnd, opUnreachable))
 	branches := slices.Concat(raw(opLoop, blockEmpty), op(opLocalGet, 0), raw(0xa7, opBrTable, 3, 0, 0, 0, 0, opEnd, opUnreachable))
 	calls := slices.Concat(raw(opLoop, blockEmpty), op(opCall, 1), raw(opBr, 0, opEnd, opUnreachable))
-	for name, body := range map[string][]byte{"loop": forever, "fills": fills, "branches": branches, "calls": calls} {
+	looks := slices.Concat(callsItself(), raw(opUnreachable))
+	for name, body := range map[string][]byte{"loop": forever, "fills": fills, "branches": branches, "calls": calls, "calls that look": looks} {
 		var ends []int64
 		for engine, config := range engines() {
 			_, left, err := outcomeOf(t, config, withMemory(0, body), 100_000, 1)
@@ -120,6 +122,41 @@ func TestFuelRunsOut(t *testing.T) {
 		}
 		if ends[0] != ends[1] {
 			t.Errorf("%s: the engines end at %v", name, ends)
+		}
+	}
+}
+
+// callsItself is a loop without end in which a function calls itself, with 0, on which it returns at once.
+func callsItself() []byte {
+	return slices.Concat(op(opLocalGet, 0), raw(0x50, opIf, blockEmpty, opI64Const, 0, opReturn, opEnd, opLoop, blockEmpty),
+		raw(opI64Const, 0), op(opCall, 0), raw(opDrop, opBr, 0, opEnd))
+}
+
+// TestLoopsLookOnce shows that a loop has no look at the counter where a function that it calls in each turn has one, and has its own otherwise.
+func TestLoopsLookOnce(t *testing.T) {
+	looks := func(body []byte) int {
+		prepared, err := prepareBy(withMemory(0, append(body, opUnreachable)), Limits{}, rules{whole: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return bytes.Count(prepared.Module, raw(opI64Const, 0, opI64LtS))
+	}
+	again := raw(opBr, 0, opEnd)
+	self := slices.Concat(op(opLocalGet, 0), op(opCall, 0), raw(opDrop))
+	perhaps := slices.Concat(op(opLocalGet, 0), raw(0xa7, opIf, blockEmpty), self, raw(opEnd))
+	for name, test := range map[string]struct {
+		inside []byte
+		want   int
+	}{
+		"no call":                           {raw(opI64Const, 1, opDrop), 2},
+		"calls one that looks":              {self, 1},
+		"calls one that looks, in a block":  {slices.Concat(raw(opBlock, blockEmpty), self, raw(opEnd)), 1},
+		"calls one that looks, in some":     {perhaps, 2},
+		"calls one that does not":           {op(opCall, 1), 2},
+		"calls one in the turns of another": {slices.Concat(raw(opI64Const, 1, opDrop, opLoop, blockEmpty), self, op(opLocalGet, 0), raw(0xa7), op(opBrIf, 0), raw(opEnd)), 2},
+	} {
+		if got := looks(slices.Concat(raw(opLoop, blockEmpty), test.inside, again)); got != test.want {
+			t.Errorf("%s: %d looks, want %d", name, got, test.want)
 		}
 	}
 }

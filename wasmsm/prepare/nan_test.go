@@ -45,6 +45,7 @@ func TestMadeNaNsAreCanonical(t *testing.T) {
 		"kept in a local": {slices.Concat(x, set, get, bits), kept},
 		"kept, selected":  {slices.Concat(made, x, raw(opI32Const, 0, opSelect), bits), kept},
 		"kept when mixed": {slices.Concat(made, set, x, set, get, bits), kept},
+		"after many":      {slices.Concat(bytes.Repeat(slices.Concat(zero, made, store), maxNaNBranches), made, bits), canonical},
 	} {
 		module := withMemory(0, test.body)
 		// A local of type f64: the body declares no group of locals that is not empty.

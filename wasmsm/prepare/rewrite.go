@@ -8,7 +8,7 @@ import (
 )
 
 // Version is that of the output: it changes whenever the same input would give other bytes.
-const Version = 4
+const Version = 5
 
 // rewrite writes the module again. Sections are written in the format's order, so that equal
 // content gives equal bytes wherever custom sections stood.

@@ -30,8 +30,8 @@ func inHost(test string) []suite {
 	return append([]suite{{pkg: "./host", run: "^" + test + "$"}}, members...)
 }
 
-// The suites of the sandbox.
+// The suites of the sandbox. That the preparer's output is another one is said by every mutation of it, and shows nothing.
 var (
-	inPreparer = []suite{{pkg: "./wasmsm/prepare"}}
+	inPreparer = []suite{{pkg: "./wasmsm/prepare", skip: "^TestVersionNamesTheOutput$"}}
 	inSandbox  = []suite{{pkg: "./wasmsm"}, {pkg: "./wasmsm/check"}}
 )

@@ -55,6 +55,46 @@ var sandbox = []mutation{
 		edits: []edit{{"m.dataCount >= 0 || ", ""}},
 	},
 	{
+		name: "every-call-looks-at-the-fuel", file: "wasmsm/prepare/fuel.go", tests: inPreparer,
+		edits: []edit{{"r.looks || in.op == opCall && f.stack.counts(in.index)", "true"}},
+	},
+	{
+		name: "no-call-looks-at-the-fuel", file: "wasmsm/prepare/fuel.go", tests: inPreparer,
+		edits: []edit{{"r.looks || in.op == opCall && f.stack.counts(in.index)", "false"}},
+	},
+	{
+		name: "a-first-region-with-calls-is-free", file: "wasmsm/prepare/fuel.go", tests: inPreparer,
+		edits: []edit{{"if first := &f.regions[0]; !first.calls && first.price <= smallPrice {", "if first := &f.regions[0]; first.price <= smallPrice {"}},
+	},
+	{
+		name: "paths-of-branches-are-lost", file: "wasmsm/prepare/fuel.go", tests: inPreparer,
+		edits: []edit{{"		b.branches = f.join(b.branches, f.path)\n", "		_ = b\n"}},
+	},
+	{
+		name: "paths-past-an-if-are-lost", file: "wasmsm/prepare/fuel.go", tests: inPreparer,
+		edits: []edit{{"		b.skip = f.path\n", "		_ = b\n"}},
+	},
+	{
+		name: "paths-of-a-first-arm-are-lost", file: "wasmsm/prepare/fuel.go", tests: inPreparer,
+		edits: []edit{{"			top.arm = f.path\n", "			_ = top\n"}},
+	},
+	{
+		name: "what-costs-by-length-is-lost", file: "wasmsm/prepare/fuel.go", tests: inPreparer,
+		edits: []edit{{"in.depth+1)...)\n	f.path = 0\n", "in.depth+1)...)\n"}},
+	},
+	{
+		name: "fuel-is-not-released-before-a-call", file: "wasmsm/prepare/fuel.go", tests: inPreparer,
+		edits: []edit{{"		f.releaseAt(in.start, f.path)\n		f.edits", "		f.edits"}},
+	},
+	{
+		name: "no-room-is-left-for-a-call", file: "wasmsm/prepare/depth.go", tests: inPreparer,
+		edits: []edit{{"s.edits.insert(in.start, s.leaveRoom()...)\n	case in.op == opReturn", "_ = in\n	case in.op == opReturn"}},
+	},
+	{
+		name: "nans-over-the-limit-are-kept", file: "wasmsm/prepare/nan.go", tests: inPreparer,
+		edits: []edit{{"		n.edits.insert(at, append(append(text, same...), opSelect)...)\n", "		_ = text\n"}},
+	},
+	{
 		name: "alarms-come-when-all-is-used", file: "host/gauge.go", tests: inHost("TestGauge"),
 		edits: []edit{{"*bound.Value/5*4", "*bound.Value"}},
 	},
