@@ -57,10 +57,9 @@ bench-wasm:
 bench-groups:
 	go run ./cmd/grout/internal/benchgroups -groups $(GROUPS) -hosts $(HOSTS)
 
-# CPU and heap profiles of the hot parts, in profiles/.
+# A CPU profile of each row of the benchmark, and a heap profile, in profiles/.
 profile:
-	mkdir -p profiles
-	go run ./cmd/grout/internal/bench -cpuprofile profiles/cpu.out -memprofile profiles/heap.out
+	go run ./cmd/grout/internal/bench -profiles profiles
 
 # Hosts under all kinds of faults for TIME, every answer checked; SEED=n repeats a schedule, NETWORK=proxy
 # does without namespaces.

@@ -22,10 +22,10 @@ type journaled struct {
 }
 
 const (
-	maxJournalCommands = 1024
+	maxJournalCommands = 4096
 	maxJournalBytes    = 1 << 20
-	// maxJournalFuel keeps it short what a failure has to repeat: it is a millisecond or two.
-	maxJournalFuel = 4_000_000
+	// maxJournalFuel keeps it short what a failure has to repeat: it is some ten milliseconds at most.
+	maxJournalFuel = 32_000_000
 )
 
 // applied takes a command into the journal, or makes a checkpoint when it is full.

@@ -91,11 +91,11 @@ func randomOperation(rng *rand.Rand, i int) []byte {
 // were: whoever may send commands could stall a group otherwise, sixty of the dearest with one that traps after them.
 func TestDearCommandsShareNoCheckpoint(t *testing.T) {
 	h := hostile{apply: slices.Concat([]byte{0x20, 0, 0x45, 0x04, 0x40, 0x00, 0x0b}, // an empty command traps
-		number(64), []byte{0x20, 0, 0x36, 2, 0}, // another one counts its bytes down
+		number(64), []byte{0x20, 0}, number(8), []byte{0x6c, 0x36, 2, 0}, // another one counts eight times its bytes down
 		[]byte{0x03, 0x40}, number(64), number(64), []byte{0x28, 2, 0}, number(1), []byte{0x6b, 0x36, 2, 0},
 		number(64), []byte{0x28, 2, 0, 0x0d, 0, 0x0b}, number(0))}
 	m := newTestMachine(t, newTestRuntime(t, Config{}), h.module(), MachineConfig{})
-	dear := make([]byte, 200_000)
+	dear := make([]byte, 100_000)
 	shared := 0
 	for index := range uint64(300) {
 		command := dear

@@ -35,8 +35,7 @@ var (
 	duration = flag.Duration("time", 5*time.Second, "how long each row is measured")
 	warmup   = flag.Duration("warmup", time.Second, "how long each row runs before it is measured")
 	only     = flag.String("only", "", "measure only the rows whose name contains this")
-	cpuFile  = flag.String("cpuprofile", "", "write a CPU profile of the whole run to this file")
-	heapFile = flag.String("memprofile", "", "write a heap profile at the end to this file")
+	profiles = flag.String("profiles", "", "write a CPU profile of each row's measured time, and a heap profile at the end, into this folder")
 	clients  = []int{1, 16, 64, 256}
 )
 
@@ -55,27 +54,45 @@ func main() {
 	}
 }
 
-// profiled runs the benchmark under the profiles that were asked for.
+// profiled runs the benchmark, and writes a heap profile after it if profiles are asked for.
 func profiled(dir string) error {
-	if *cpuFile != "" {
-		file, err := os.Create(*cpuFile)
-		if err != nil {
+	if *profiles != "" {
+		if err := os.MkdirAll(*profiles, 0o755); err != nil {
 			return err
 		}
-		defer file.Close()
-		if err := pprof.StartCPUProfile(file); err != nil {
-			return err
-		}
-		defer pprof.StopCPUProfile()
 	}
-	if err := run(dir); err != nil || *heapFile == "" {
+	if err := run(dir); err != nil || *profiles == "" {
 		return err
 	}
-	file, err := os.Create(*heapFile)
+	file, err := os.Create(filepath.Join(*profiles, "heap.out"))
 	if err != nil {
 		return err
 	}
 	return errors.Join(pprof.WriteHeapProfile(file), file.Close())
+}
+
+// profileRow writes a CPU profile until the returned function is called.
+func profileRow(name string, clients int) (stop func() error, err error) {
+	if *profiles == "" {
+		return func() error { return nil }, nil
+	}
+	letters := func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' {
+			return r
+		}
+		return '-'
+	}
+	file, err := os.Create(filepath.Join(*profiles, fmt.Sprintf("cpu-%s-%d.out", strings.Map(letters, name), clients)))
+	if err != nil {
+		return nil, err
+	}
+	if err := pprof.StartCPUProfile(file); err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return func() error {
+		pprof.StopCPUProfile()
+		return file.Close()
+	}, nil
 }
 
 // row is one line of the table.
@@ -84,20 +101,22 @@ type row struct {
 	clients int
 	rate    float64
 	latency *hdrhistogram.Histogram
+	// processor is the time that all in this process took for one operation.
+	processor time.Duration
 }
 
 func (r row) print() {
 	at := func(q float64) time.Duration {
 		return time.Duration(r.latency.ValueAtQuantile(q)).Round(time.Microsecond)
 	}
-	fmt.Printf("| %-34s | %4d | %9.0f | %10s | %10s |\n", r.name, r.clients, r.rate, at(50), at(99))
+	fmt.Printf("| %-34s | %4d | %9.0f | %10s | %10s | %10s |\n", r.name, r.clients, r.rate, at(50), at(99), r.processor)
 }
 
 func run(dir string) error {
 	fmt.Printf("%s, %d cores, %s a row, 128-byte commands, three hosts in one process, fsync before every answer\n\n",
 		runtime.Version(), runtime.NumCPU(), *duration)
-	fmt.Println("| what | clients | ops/s | p50 | p99 |")
-	fmt.Println("|---|---|---|---|---|")
+	fmt.Println("| what | clients | ops/s | p50 | p99 | processor/op |")
+	fmt.Println("|---|---|---|---|---|---|")
 	ns, err := startServer()
 	if err != nil {
 		return err
@@ -365,13 +384,22 @@ func measure(name string, n int, do func(worker, i int) error) (row, error) {
 		group.Go(func() { errs[worker] = loop(&measuring, &stop, histograms[worker], worker, do) })
 	}
 	<-time.After(*warmup)
+	stopProfile, err := profileRow(name, n)
+	if err != nil {
+		return row{}, err
+	}
+	processor := processorTime()
 	measuring.Store(true)
 	began := time.Now()
 	<-time.After(*duration)
 	elapsed := time.Since(began)
+	processor = processorTime() - processor
 	measuring.Store(false)
 	stop.Store(true)
 	group.Wait()
+	if err := stopProfile(); err != nil {
+		return row{}, err
+	}
 	total := hdrhistogram.New(1, int64(time.Minute), 3)
 	for worker := range n {
 		if errs[worker] != nil {
@@ -379,7 +407,8 @@ func measure(name string, n int, do func(worker, i int) error) (row, error) {
 		}
 		total.Merge(histograms[worker])
 	}
-	return row{name: name, clients: n, rate: float64(total.TotalCount()) / elapsed.Seconds(), latency: total}, nil
+	done := max(total.TotalCount(), 1)
+	return row{name, n, float64(done) / elapsed.Seconds(), total, (processor / time.Duration(done)).Round(100 * time.Nanosecond)}, nil
 }
 
 func loop(measuring, stop *atomic.Bool, latency *hdrhistogram.Histogram, worker int, do func(worker, i int) error) error {
