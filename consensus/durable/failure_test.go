@@ -65,7 +65,7 @@ func TestFailureStopsTheStore(t *testing.T) {
 	cases := map[string]*faults{
 		"sync of the write-ahead log":  {part: ".log", kinds: syncs},
 		"write of the write-ahead log": {part: ".log", kinds: writes},
-		"new write-ahead log":          {part: ".log", kinds: []errorfs.OpKind{errorfs.OpCreate}},
+		"new write-ahead log":          {part: spareName, kinds: []errorfs.OpKind{errorfs.OpRename}},
 		"reused write-ahead log":       {part: ".log", kinds: []errorfs.OpKind{errorfs.OpReuseForWrite}},
 		"sync of the folder":           {part: "host/log", exact: true, kinds: syncs},
 		"write of the watermark":       {part: watermarkName, kinds: writes},
@@ -92,6 +92,43 @@ func TestFailureStopsTheStore(t *testing.T) {
 			restored := loadCrashed(t, mem)
 			if diff := m.differs(restored); diff != "" && asked.differs(restored) != "" {
 				t.Fatalf("after power loss: %s", diff)
+			}
+		})
+	}
+}
+
+// A spare log that cannot be filled is not used, and the store goes on without; one that can be is used.
+func TestSpareLogs(t *testing.T) {
+	for name, test := range map[string]struct {
+		failing bool
+		kinds   []errorfs.OpKind
+		want    int64
+	}{
+		"created":            {true, []errorfs.OpKind{errorfs.OpCreate}, 0},
+		"written":            {true, writes, 0},
+		"synced":             {true, syncs, 0},
+		"nothing goes wrong": {false, nil, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			mem := vfs.NewCrashableMem()
+			f, renamed := &faults{part: spareName, kinds: test.kinds}, &faults{part: spareName, kinds: []errorfs.OpKind{errorfs.OpRename}}
+			f.armed.Store(test.failing)
+			s := mustOpen(t, memConfig(errorfs.Wrap(errorfs.Wrap(mem, f), renamed)))
+			m := newModel(1)
+			for range 20 { // several logs
+				w := consensus.Write{Entries: makeEntries(1, m.last()+1, 20, 1, 4000)}
+				mustAppend(t, s.Group(1), w)
+				m.apply(w)
+			}
+			mustClose(t, s)
+			if n := renamed.seen.Load(); n < test.want || test.failing && n > 0 {
+				t.Errorf("%d spare logs were used", n)
+			}
+			if _, err := mem.Stat("host/log/" + spareName); err == nil && !test.failing {
+				t.Error("a spare log is left behind")
+			}
+			if diff := m.differs(loadCrashed(t, mem)); diff != "" {
+				t.Fatal(diff)
 			}
 		})
 	}

@@ -16,8 +16,8 @@ const (
 
 // libraryFS is the file system as the writing library sees it. It does four things more.
 //
-// It writes zeros over every new write-ahead log once. A sync of bytes that replace others in
-// place changes no metadata of the file, and so costs one flush of the device instead of a commit
+// It writes zeros over every new write-ahead log once, most before they are needed (spareLog). A sync of bytes that
+// replace others in place changes no metadata of the file, and so costs one flush of the device instead of a commit
 // of the file system's journal besides. The library gets the same from recycled logs, but only some
 // minutes after each start.
 //
@@ -40,6 +40,7 @@ type libraryFS struct {
 	// parked reports whether whoever wants to write a table has to wait until closing is closed.
 	parked  func() bool
 	closing <-chan struct{}
+	spare   spareLog
 }
 
 // Create implements vfs.FS.
@@ -50,13 +51,12 @@ func (f *libraryFS) Create(name string, category vfs.DiskWriteCategory) (vfs.Fil
 	isLog := strings.HasSuffix(name, walSuffix)
 	err := f.stopped()
 	var file vfs.File
-	if err == nil {
+	switch {
+	case err != nil:
+	case isLog:
+		file, err = f.newLog(name, category)
+	default:
 		file, err = f.FS.Create(name, category)
-	}
-	if err == nil && isLog {
-		if err = fill(file, f.bytes); err != nil {
-			err = errors.Join(err, file.Close())
-		}
 	}
 	return f.guard(name, file, err, isLog)
 }
@@ -66,7 +66,7 @@ func (f *libraryFS) ReuseForWrite(old, name string, category vfs.DiskWriteCatego
 	err := f.stopped()
 	var file vfs.File
 	if err == nil {
-		file, err = f.FS.ReuseForWrite(old, name, category)
+		file, err = f.reuseLog(old, name, category)
 	}
 	return f.guard(name, file, err, true)
 }
@@ -193,17 +193,6 @@ func (f *libraryFile) SyncTo(length int64) (full bool, err error) {
 func (f *libraryFile) Close() error {
 	err := f.File.Close()
 	return f.change(func() error { return err })
-}
-
-// fill writes through WriteAt, which leaves the file's position at 0.
-func fill(file vfs.File, bytes int) error {
-	zeros := make([]byte, min(bytes, 1<<20))
-	for offset := 0; offset < bytes; offset += len(zeros) {
-		if _, err := file.WriteAt(zeros[:min(len(zeros), bytes-offset)], int64(offset)); err != nil {
-			return err
-		}
-	}
-	return file.Sync()
 }
 
 // withoutLogs hides the write-ahead logs, so that a reader sees the tables alone.

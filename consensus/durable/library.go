@@ -24,7 +24,8 @@ func (s *Store) libraryOptions() *pebble.Options {
 	c := s.config
 	options := readOptions(c, s.fail)
 	// 110 percent is what the library itself reserves for a log.
-	options.FS = s.libraryFS(c.MemTableBytes / 10 * 11)
+	s.files = s.libraryFS(c.MemTableBytes / 10 * 11)
+	options.FS = s.files
 	s.watchFlushes(options.EventListener)
 	options.MemTableSize = uint64(c.MemTableBytes)
 	options.MemTableStopWritesThreshold = 4
@@ -139,7 +140,13 @@ func (s *Store) openWatched(dir string) (*pebble.DB, error) {
 	}()
 	select {
 	case r := <-result:
-		return r.db, r.err
+		if r.err == nil {
+			return r.db, nil
+		}
+		if err := s.files.close(); err != nil {
+			return nil, errors.Join(r.err, err)
+		}
+		return nil, r.err
 	case <-s.unflushed:
 		return nil, s.failure()
 	}
@@ -174,6 +181,11 @@ func (s *Store) read(use func(db *pebble.DB) error) error {
 	return use(s.db)
 }
 
+// closeLibrary closes the library and its file system.
+func (s *Store) closeLibrary() error {
+	return errors.Join(s.db.Close(), s.files.close())
+}
+
 // abandon closes the library after a failure, so that it does not go on trying. That writes nothing, see libraryFS.
 // It waits for the writer, and so for ever when the writer is stuck in the library.
 func (s *Store) abandon() {
@@ -183,7 +195,7 @@ func (s *Store) abandon() {
 	defer s.access.Unlock()
 	s.gone = true
 	close(s.closing)
-	if err := s.db.Close(); err != nil {
+	if err := s.closeLibrary(); err != nil {
 		return // It could not write its last words; why the store failed has been told.
 	}
 }

@@ -15,6 +15,7 @@ import (
 type Store struct {
 	config  Config
 	db      *pebble.DB
+	files   *libraryFS
 	mark    *watermark
 	release func() error
 	queue   queue
@@ -115,7 +116,7 @@ func (s *Store) open() error {
 		go s.abandon()
 		return s.failure()
 	case err != nil:
-		return errors.Join(err, mark.close(), s.db.Close())
+		return errors.Join(err, mark.close(), s.closeLibrary())
 	}
 	return nil
 }
@@ -269,7 +270,7 @@ func (s *Store) Close() error {
 	if err := s.failure(); err != nil {
 		return err
 	}
-	err := s.db.Close()
+	err := s.closeLibrary()
 	if err == nil {
 		err = s.failure()
 	}
