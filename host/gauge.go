@@ -36,12 +36,13 @@ func higher(a, b api.Limits) api.Limits {
 	return api.Limits{
 		Fuel: max(a.Fuel, b.Fuel), QueryFuel: max(a.QueryFuel, b.QueryFuel),
 		OutputBytes: max(a.OutputBytes, b.OutputBytes), Events: max(a.Events, b.Events), EventBytes: max(a.EventBytes, b.EventBytes),
+		LogBytes: max(a.LogBytes, b.LogBytes),
 	}
 }
 
 // command takes down what a command took, before its events are handed on.
 func (g *gauge) command(o *Outcome) {
-	use := api.Limits{Fuel: int64(o.Fuel), OutputBytes: int64(len(o.Output)), Events: int64(len(o.Events))}
+	use := api.Limits{Fuel: int64(o.Fuel), OutputBytes: int64(len(o.Output)), LogBytes: int64(o.Logged), Events: int64(len(o.Events))}
 	for _, e := range o.Events {
 		use.EventBytes += int64(len(e.Suffix) + len(e.Payload))
 	}
@@ -53,7 +54,7 @@ func (g *gauge) command(o *Outcome) {
 // query takes down what a query took.
 func (g *gauge) query(o *Outcome) {
 	g.mu.Lock()
-	g.recent.queries.add(api.Limits{QueryFuel: int64(o.Fuel), OutputBytes: int64(len(o.Output))})
+	g.recent.queries.add(api.Limits{QueryFuel: int64(o.Fuel), OutputBytes: int64(len(o.Output)), LogBytes: int64(o.Logged)})
 	g.mu.Unlock()
 }
 

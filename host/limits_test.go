@@ -221,17 +221,17 @@ func (w *town) wantAlarm(group, text string) {
 // are no alarm and a byte more is one.
 func TestGauge(t *testing.T) {
 	var g gauge
-	peak := Outcome{Output: make([]byte, 81), Events: []Event{{Suffix: "ab", Payload: make([]byte, 80)}}}
+	peak := Outcome{Output: make([]byte, 81), Logged: 83, Events: []Event{{Suffix: "ab", Payload: make([]byte, 80)}}}
 	g.command(&peak)
 	for range recentCalls {
 		g.command(&Outcome{})
-		g.query(&Outcome{Output: make([]byte, 7)})
+		g.query(&Outcome{Output: make([]byte, 7), Logged: 5})
 	}
-	limits := api.Limits{OutputBytes: 100, EventBytes: 100, MemoryBytes: 100}
-	if used := g.used(); used.OutputBytes != 81 || used.EventBytes != 82 || used.Events != 1 {
+	limits := api.Limits{OutputBytes: 100, LogBytes: 100, EventBytes: 100, MemoryBytes: 100}
+	if used := g.used(); used.OutputBytes != 81 || used.EventBytes != 82 || used.LogBytes != 83 || used.Events != 1 {
 		t.Fatalf("%+v", used)
 	}
-	if got := alarms("g", g.used(), limits); len(got) != 2 || !strings.Contains(got[0], "output_bytes: 81 of 100 were used (81 %): 'grout limits g'") {
+	if got := alarms("g", g.used(), limits); len(got) != 3 || !strings.Contains(got[0], "output_bytes: 81 of 100 were used (81 %): 'grout limits g'") {
 		t.Errorf("%q", got)
 	}
 	limits.OutputBytes = 101
@@ -241,7 +241,7 @@ func TestGauge(t *testing.T) {
 	for range 2 * recentCalls {
 		g.command(&Outcome{})
 	}
-	if used := g.used(); used.OutputBytes != 7 || used.EventBytes != 0 {
+	if used := g.used(); used.OutputBytes != 7 || used.LogBytes != 5 || used.EventBytes != 0 {
 		t.Errorf("long after: %+v", used)
 	}
 	g.holds(newCatalog(nil, nil)) // has no limits

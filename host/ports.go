@@ -134,6 +134,8 @@ type Outcome struct {
 	// Fuel is the work that the call took, about one for each simple instruction; 0 from a machine that
 	// is a part of the host.
 	Fuel uint64 `codec:"f"`
+	// Logged is how many bytes the call logged. It is of interest where the call ran.
+	Logged int `codec:"-"`
 }
 
 // Event is a message that a machine emitted.

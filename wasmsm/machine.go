@@ -145,6 +145,7 @@ func (m *Machine) run(f api.Function, kind callKind, entry EntryContext, input [
 	m.flushOutput()
 	outcome, err := m.outcome(err)
 	outcome = m.metered(outcome, kind)
+	outcome.Logged = m.limits.LogBytes - m.call.logLeft
 	m.call.end()
 	if err != nil {
 		m.broken = err

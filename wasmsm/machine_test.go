@@ -167,9 +167,11 @@ func TestBoundedOutput(t *testing.T) {
 		t.Errorf("events %+v", events)
 	}
 	wantTrap(t, apply(t, m, 4, operation(opEmit, 4096, 4, 4096, 7)), "emit: the events have more than 10 bytes")
-	apply(t, m, 5, operation(opLog, 1, 4096, 12))
-	if logged != 6 {
-		t.Errorf("%d bytes were logged, the limit is 6", logged)
+	if o := apply(t, m, 5, operation(opLog, 1, 4096, 12)); logged != 6 || o.Logged != 6 {
+		t.Errorf("%d bytes were logged and %d told, the limit is 6", logged, o.Logged)
+	}
+	if o := apply(t, m, 6, operation(opLog, 1, 4096, 2)); o.Logged != 2 {
+		t.Errorf("%d bytes are told, 2 were logged", o.Logged)
 	}
 }
 

@@ -46,6 +46,8 @@ type Outcome struct {
 	// Fuel is what the call used, about one for each simple instruction; all of its budget when it ran
 	// out. See docs/PREPARER.md.
 	Fuel uint64
+	// Logged is how many bytes the call logged, those that were dropped not counted.
+	Logged int
 }
 
 // Event is a message that a machine emitted.

@@ -131,7 +131,7 @@ func entryContext(e host.EntryContext) wasmsm.EntryContext {
 }
 
 func outcome(o wasmsm.Outcome, err error) (host.Outcome, error) {
-	out := host.Outcome{Kind: host.OutcomeKind(o.Kind), Code: o.Code, Output: o.Output, Message: o.Message, Fuel: o.Fuel}
+	out := host.Outcome{Kind: host.OutcomeKind(o.Kind), Code: o.Code, Output: o.Output, Message: o.Message, Fuel: o.Fuel, Logged: o.Logged}
 	for _, e := range o.Events {
 		out.Events = append(out.Events, host.Event{Suffix: e.Suffix, Payload: e.Payload})
 	}
