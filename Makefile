@@ -11,9 +11,10 @@ SEED        ?= 0
 COUNT       ?= 100000
 NETWORK     ?= auto
 GROUPS      ?= 200
+KILLS       ?= 20
 HOSTS       ?= 3
 
-.PHONY: run test check build install bench bench-log bench-wasm bench-groups profile chaos sim explore mutants fuzz fuzz-modules clean fmt
+.PHONY: run test check build install bench bench-log bench-wasm bench-groups bench-failover profile chaos sim explore mutants fuzz fuzz-modules clean fmt
 
 # The demonstration: three hosts, a killed leader, the right answer. INPUT=file for another text.
 run:
@@ -56,6 +57,10 @@ bench-wasm:
 # What GROUPS idle groups of the counter cost each of HOSTS hosts, in memory and processor time, and how long a start takes.
 bench-groups:
 	go run ./cmd/grout/internal/benchgroups -groups $(GROUPS) -hosts $(HOSTS)
+
+# The host that leads a group under load is killed KILLS times: how long the group takes no commands.
+bench-failover:
+	go run ./cmd/grout/internal/benchfailover -kills $(KILLS)
 
 # A CPU profile of each row of the benchmark, and a heap profile, in profiles/.
 profile:

@@ -30,6 +30,8 @@ type forwards struct {
 type forward struct {
 	commands []pendingCommand
 	at       time.Time
+	// term is the leader's that it was sent to.
+	term consensus.Term
 }
 
 // newForwards numbers forwards from a random start: those of an earlier run may still be on their way.
@@ -45,6 +47,24 @@ func (f *forwards) expire(now time.Time) {
 			delete(f.sent, id)
 		}
 	}
+}
+
+// overtaken removes the forwards to leaders before a term, and returns their commands that may be sent again, in
+// order. The rest may still be applied, and are answered then.
+func (f *forwards) overtaken(term consensus.Term) []pendingCommand {
+	var ids []uint64
+	for id, sent := range f.sent {
+		if sent.term < term {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	var commands []pendingCommand
+	for _, id := range ids {
+		commands = append(commands, slices.DeleteFunc(f.sent[id].commands, func(c pendingCommand) bool { return !c.once })...)
+		delete(f.sent, id)
+	}
+	return commands
 }
 
 // ledTerms is how many of its terms of office a member remembers.
@@ -96,13 +116,24 @@ func (g *group) forwardCommands(leader consensus.MemberID, term consensus.Term) 
 		if slices.ContainsFunc(commands, func(c pendingCommand) bool { return !c.forgotten }) {
 			g.forwards.next++
 			message.RequestID = g.forwards.next
-			g.forwards.sent[message.RequestID] = forward{commands: slices.Clone(commands), at: g.clock.Now()}
+			g.forwards.sent[message.RequestID] = forward{commands: slices.Clone(commands), at: g.clock.Now(), term: term}
 			g.waiters.sent(commands)
 		}
 		g.send([]consensus.Envelope{{From: g.self, To: leader, Message: message}})
 	}
 	if len(g.waiting) == 0 {
 		g.waiting = nil
+	}
+}
+
+// forwardAgain puts the commands back that went to a leader before the present one, who may never have got them.
+func (g *group) forwardAgain() {
+	leader, term := g.core.Leader()
+	if leader == consensus.NoMember || len(g.forwards.sent) == 0 {
+		return
+	}
+	if again := g.waiters.keep(g.forwards.overtaken(term)); len(again) > 0 {
+		g.waiting = append(again, g.waiting...)
 	}
 }
 

@@ -122,6 +122,36 @@ func TestAForwardWhoseLeaderDies(t *testing.T) {
 	}
 }
 
+// TestForwardsToADeadLeader shows that commands which were on their way to a leader that is dead go to the next one, if
+// they cannot be applied twice. What becomes of another one is unknown.
+func TestForwardsToADeadLeader(t *testing.T) {
+	s := newSim(t, 6, 3, simTiming())
+	leader := s.leader()
+	origin := s.others(leader)[0]
+	leader.crash()
+	session := origin.execute(CommandRequest{Session: "s", Seq: 1, Payload: []byte("add A 1"), Timeout: time.Minute})
+	named := origin.execute(CommandRequest{MsgID: "m", Payload: []byte("add A 10"), Timeout: time.Minute})
+	batch := origin.execute(CommandRequest{Session: "b", Seq: 1, Batch: [][]byte{[]byte("add A 100"), []byte("add A 1000")}, Timeout: time.Minute})
+	plain := origin.execute(CommandRequest{Payload: []byte("add B 1"), Timeout: time.Second})
+	origin.turn()
+	if n := len(origin.g.forwards.sent); n == 0 {
+		t.Fatal("nothing is on its way to the dead leader")
+	}
+	s.hand(func(consensus.Message) bool { return false })
+	s.until("the answers", func() bool { return session.done() && named.done() && batch.done() && plain.done() })
+	for name, r := range map[string]Reply{"session": session.one(t), "message id": named.one(t), "batch": batch.one(t)} {
+		if r.Err != nil {
+			t.Errorf("%s: %v", name, r.Err)
+		}
+	}
+	if r := plain.one(t); r.Err == nil || r.Err.Code != api.CodeUnknown {
+		t.Errorf("without either: %+v", r)
+	}
+	if next := s.leader(); next.machine.cells[0] != 1111 || next.machine.cells[1] != 0 {
+		t.Errorf("A is %d and B %d", next.machine.cells[0], next.machine.cells[1])
+	}
+}
+
 // TestALostAck shows M14: when the acknowledgement is lost and no answer comes, the client is told that
 // the outcome is unknown; the command is applied once however often it is sent again, with one result.
 func TestALostAck(t *testing.T) {

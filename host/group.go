@@ -246,6 +246,7 @@ func (g *group) turn() error {
 		}
 	}
 	g.takeOffice()
+	g.forwardAgain()
 	g.propose()
 	g.keepLogShort()
 	if s := g.status.Load(); s.Leader != g.leaderID() || s.Role != g.core.Role() {

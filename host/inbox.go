@@ -20,6 +20,8 @@ type pendingCommand struct {
 	// forgotten means that nobody waits for it. It is dropped at its deadline, unless it is on its way.
 	forgotten bool
 	deadline  time.Time
+	// once means that its session or message id has it applied once, however often it is proposed.
+	once bool
 }
 
 // pendingQuery is a query on its way to the machine.

@@ -27,7 +27,8 @@ type Config struct {
 	// Caller is the name that machines see as the caller, "" for none. Printable ASCII, 256 bytes at most.
 	Caller string
 	// AttemptTimeout is how long the first attempt of a request waits before it is sent again: 2 s
-	// by default. Later attempts wait up to eight times as long.
+	// by default. Later attempts wait up to eight times as long. That a command's host is gone is noticed earlier: after a
+	// quarter of a second the oldest one is sent again, to which the server answers at once.
 	AttemptTimeout time.Duration
 	// MinBackoff and MaxBackoff bound the pause before another attempt: 10 ms and 1 s by default.
 	MinBackoff, MaxBackoff time.Duration

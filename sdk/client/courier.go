@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +18,10 @@ import (
 
 // sweepEvery is how often the commands under way are looked at for what is due.
 const sweepEvery = 20 * time.Millisecond
+
+// probeAfter is how long a host may be silent before the oldest command that it was sent is sent again: if the host is gone,
+// the server says so at once, and all that wait for it need not wait longer.
+const probeAfter = 250 * time.Millisecond
 
 // tokenBase is the base of the numbers in reply subjects.
 const tokenBase = 36
@@ -50,9 +55,10 @@ type call struct {
 	// partial are the results of a batch of which some have none yet.
 	partial []BatchResult
 
-	state   callState
-	due     time.Time
-	attempt int
+	state callState
+	// since is when the latest attempt was made, probes how many of the attempts were probes.
+	since, due      time.Time
+	attempt, probes int
 	// target is the host that the latest attempt went to, "" for any.
 	target string
 	// rushed is set once an attempt was repeated without a pause.
@@ -86,7 +92,9 @@ type courier struct {
 	armed   bool
 	// reconnects is the connection's count when it was last looked at.
 	reconnects uint64
-	msg        natsgo.Msg
+	// probed is when a command was last sent again as a probe.
+	probed time.Time
+	msg    natsgo.Msg
 }
 
 func newCourier(client *Client, group string, route *route, window uint64) (*courier, error) {
@@ -191,14 +199,14 @@ func (c *courier) assign(k *call, s *session, now time.Time) {
 // send makes another attempt.
 func (c *courier) send(k *call, now time.Time) {
 	k.attempt++
-	k.target = c.route.target()
+	k.target, k.since = c.route.target(), now
 	c.client.counters.sent.Add(1)
 	if k.attempt > 1 {
 		c.client.counters.retries.Add(1)
 	}
 	switch err := c.client.conn.PublishMsg(c.fill(k)); {
 	case err == nil:
-		k.state, k.due = sent, now.Add(c.client.config.patience(k.attempt))
+		k.state, k.due = sent, now.Add(c.client.config.patience(k.attempt-k.probes))
 		c.arm()
 	case errors.Is(err, natsgo.ErrMaxPayload):
 		c.complete(k, Result{}, &Error{Code: api.CodeTooLarge, Text: fmt.Sprintf(
@@ -237,7 +245,7 @@ func (c *courier) fill(k *call) *natsgo.Msg {
 
 // rest puts the next attempt off.
 func (c *courier) rest(k *call, now time.Time) {
-	k.state, k.due = resting, now.Add(c.client.config.backoff(k.attempt))
+	k.state, k.due = resting, now.Add(c.client.config.backoff(k.attempt-k.probes))
 	c.arm()
 }
 
@@ -261,19 +269,58 @@ func (c *courier) sweep() {
 	reconnects := c.client.conn.Stats().Reconnects
 	lost := reconnects != c.reconnects
 	c.reconnects = reconnects
-	var due []*call
-	for _, k := range c.calls {
-		if (k.state == sent && lost) || (k.state != held && !now.Before(k.due)) {
-			due = append(due, k)
-		}
-	}
-	slices.SortFunc(due, func(a, b *call) int { return int(int64(a.id - b.id)) })
-	for _, k := range due {
+	for _, k := range c.inOrder(func(k *call) bool { return k.state == sent && lost || k.state != held && !now.Before(k.due) }) {
 		c.repeat(k, now)
 	}
+	c.probe(now)
 	if len(c.calls) > 0 {
 		c.arm()
 	}
+}
+
+// probe sends the oldest command again that has waited for long, if none was sent so lately.
+func (c *courier) probe(now time.Time) {
+	if now.Sub(c.probed) < probeAfter {
+		return
+	}
+	var oldest *call
+	for _, k := range c.calls {
+		if k.state == sent && k.target != "" && now.Sub(k.since) >= probeAfter && (oldest == nil || k.id < oldest.id) {
+			oldest = k
+		}
+	}
+	if oldest == nil {
+		return
+	}
+	c.probed = now
+	due := oldest.due
+	oldest.inDoubt = true
+	oldest.probes++
+	if c.send(oldest, now); oldest.state == sent {
+		oldest.due = due
+	}
+}
+
+// gone has every command sent again that a host was sent which is not there any more.
+func (c *courier) gone(host string, now time.Time) {
+	if host == "" {
+		return
+	}
+	for _, k := range c.inOrder(func(k *call) bool { return k.state == sent && k.target == host }) {
+		c.repeat(k, now)
+	}
+}
+
+// inOrder returns the calls that are meant, oldest first.
+func (c *courier) inOrder(meant func(*call) bool) []*call {
+	var calls []*call
+	for _, k := range c.calls {
+		if meant(k) {
+			calls = append(calls, k)
+		}
+	}
+	slices.SortFunc(calls, func(a, b *call) int { return cmp.Compare(a.id, b.id) })
+	return calls
 }
 
 // repeat makes the next attempt of a command whose time has come.

@@ -159,6 +159,46 @@ func TestSilentLeader(t *testing.T) {
 	hosts.once("1", "2")
 }
 
+// What a leader was sent that has died goes to another host as soon as the server says that it is gone.
+func TestGoneLeader(t *testing.T) {
+	url := runServer(t)
+	hosts := newCluster(t, url, "a", "b")
+	c, err := Connect(Config{URL: url, Caller: "tester", AttemptTimeout: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	g := c.Group("g")
+	if _, err := g.Execute(limited(t), []byte("1")); err != nil {
+		t.Fatal(err)
+	}
+	received := make(chan struct{}, 10)
+	hosts.do(func() {
+		hosts.fate = func(host string, m *natsgo.Msg) fate {
+			if host == "a" {
+				received <- struct{}{}
+				return loseRequest
+			}
+			return answer
+		}
+	})
+	var answers sync.WaitGroup
+	for _, command := range []string{"2", "3", "4"} {
+		answers.Go(func() {
+			if r, err := g.Execute(limited(t), []byte(command)); err != nil || r.Leader != "b" {
+				t.Errorf("got %+v, %v", r, err)
+			}
+		})
+	}
+	for range 3 {
+		<-received
+	}
+	hosts.do(func() { hosts.leader = "b" })
+	hosts.stop("a")
+	answers.Wait()
+	hosts.once("1", "2", "3", "4")
+}
+
 // A leader whose disk fails answers 500, perhaps after the command was chosen: another host tells its result.
 func TestFailedLeader(t *testing.T) {
 	url := runServer(t)

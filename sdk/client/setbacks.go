@@ -21,8 +21,10 @@ func answered(err error) bool {
 func (c *courier) failed(k *call, err error, now time.Time) {
 	k.last = err
 	if errors.Is(err, ErrNoHosts) {
-		c.route.forget(k.target)
-		c.again(k, k.target != "", now)
+		host := k.target
+		c.route.forget(host)
+		c.again(k, host != "", now)
+		c.gone(host, now)
 		return
 	}
 	var e *Error
