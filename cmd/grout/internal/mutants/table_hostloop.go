@@ -82,6 +82,14 @@ var hostLoop = []mutation{
 		edits: []edit{{"return g.core.Step(m.From, &heard)", "return nil"}},
 	},
 	{
+		name: "any-command-is-forwarded-again", file: "host/forward.go", tests: inHost("TestForwardsToADeadLeader"),
+		edits: []edit{{"func(c pendingCommand) bool { return !c.once }", "func(c pendingCommand) bool { return false }"}},
+	},
+	{
+		name: "nothing-is-forwarded-again", file: "host/group.go", tests: inHost("TestForwardsToADeadLeader"),
+		edits: []edit{{"	g.forwardAgain()\n", ""}},
+	},
+	{
 		name: "snapshot-after-the-batch", breaks: "R8 M17", file: "host/applier.go", tests: inHost("TestSnapshotsAreEqual"),
 		edits: []edit{
 			{"case e.Kind == consensus.EntrySnapshotMarker:", "case e.Kind == consensus.EntrySnapshotMarker && epoch > 1<<62:"},
