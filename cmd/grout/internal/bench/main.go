@@ -25,9 +25,6 @@ import (
 	natsgo "github.com/nats-io/nats.go"
 
 	"github.com/groutlabs/grout/cmd/grout/internal/node"
-	"github.com/groutlabs/grout/cmd/grout/internal/project"
-	"github.com/groutlabs/grout/sdk/api"
-	"github.com/groutlabs/grout/sdk/client"
 	"github.com/groutlabs/grout/transport/nats"
 )
 
@@ -140,7 +137,7 @@ func run(dir string) error {
 	if err != nil {
 		return err
 	}
-	if err := benchGrout(t, dir, ns.ClientURL()); err != nil {
+	if err := benchGrout(t, dir, ns.ClientURL(), nodes); err != nil {
 		return err
 	}
 	t.printTargets()
@@ -258,121 +255,12 @@ func benchDisk(t *table, dir string) error {
 	return nil
 }
 
-func benchGrout(t *table, dir, url string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
-	defer cancel()
-	if err := deployKV(ctx, dir, url); err != nil {
-		return err
-	}
-	value := strings.Repeat("v", 100)
-	write := func(g *client.Group, worker, i int) error {
-		_, err := g.Execute(ctx, fmt.Appendf(nil, "put k%04d-%06d %s", worker, i%1000, value))
-		return err
-	}
-	read := func(g *client.Group, worker, i int) error {
-		_, err := g.Query(ctx, fmt.Appendf(nil, "get k%04d-%06d", worker%4, i%1000), client.QueryOptions{})
-		return refusedIsFine(err)
-	}
-	stale := func(g *client.Group, worker, i int) error {
-		_, err := g.Query(ctx, fmt.Appendf(nil, "get k%04d-%06d", worker%4, i%1000), client.QueryOptions{Consistency: client.Stale})
-		return refusedIsFine(err)
-	}
-	for _, load := range []struct {
-		name string
-		do   func(*client.Group, int, int) error
-	}{{rowWrite, write}, {rowRead, read}, {rowStale, stale}} {
-		for _, n := range clients {
-			if err := benchLoad(t, url, load.name, n, load.do); err != nil {
-				return err
-			}
-		}
-	}
-	return benchPipeline(ctx, t, url, value)
-}
-
-func deployKV(ctx context.Context, dir, url string) error {
-	c, err := client.Connect(client.Config{URL: url})
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	out := filepath.Join(dir, "kv.wasm")
-	if _, err := project.Build(ctx, project.BuildRequest{Dir: filepath.Join("examples", "wasm", "kv"), Out: out}); err != nil {
-		return err
-	}
-	module, err := os.ReadFile(out)
-	if err != nil {
-		return err
-	}
-	digest, err := c.Admin().Upload(ctx, module, func(int64, int64) {})
-	if err != nil {
-		return err
-	}
-	_, err = c.Admin().Deploy(ctx, api.DeployRequest{Group: "kv", Module: digest})
-	return err
-}
-
-func benchLoad(t *table, url, name string, n int, do func(*client.Group, int, int) error) error {
-	var groups []*client.Group
-	for range min(n, maxConnections) {
-		c, err := client.Connect(client.Config{URL: url})
-		if err != nil {
-			return err
-		}
-		defer c.Close()
-		groups = append(groups, c.Group("kv"))
-	}
-	r, err := measure(name, n, func(worker, i int) error { return do(groups[worker%len(groups)], worker, i) })
-	if err == nil {
-		t.add(r)
-	}
-	return err
-}
-
-// benchPipeline measures one client that keeps many commands under way, by the interval between results.
-func benchPipeline(ctx context.Context, t *table, url, value string) error {
-	c, err := client.Connect(client.Config{URL: url})
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	pipeline, err := c.Group("kv").Pipeline(ctx, client.PipelineConfig{})
-	if err != nil {
-		return err
-	}
-	var submitting sync.WaitGroup
-	submitting.Go(func() {
-		for i := 0; ; i++ {
-			if _, err := pipeline.Submit(ctx, fmt.Appendf(nil, "put p%06d %s", i%1000, value)); err != nil {
-				return // the measurement is over; an earlier failure comes out of Next
-			}
-		}
-	})
-	r, err := measure(rowPipelined, 1, func(int, int) error {
-		result, err := pipeline.Next(ctx)
-		return errors.Join(err, result.Err)
-	})
-	cancel()
-	submitting.Wait()
-	if err == nil {
-		t.add(r)
-	}
-	return err
-}
-
-// refusedIsFine passes over the refusal of a key that no write has set yet.
-func refusedIsFine(err error) error {
-	if _, refused := err.(*client.RefusedError); refused {
-		return nil
-	}
-	return err
-}
+// asked reports whether a row is to be measured.
+func asked(name string, n int) bool { return strings.Contains(fmt.Sprintf("%s %d", name, n), *only) }
 
 // measure runs n closed-loop workers for the warm-up and the measured time.
 func measure(name string, n int, do func(worker, i int) error) (row, error) {
-	if !strings.Contains(fmt.Sprintf("%s %d", name, n), *only) {
+	if !asked(name, n) {
 		return row{}, nil
 	}
 	var measuring, stop atomic.Bool

@@ -43,6 +43,10 @@ const (
 	rowPipelined = "Grout write, pipelined (kv put)"
 	rowRead      = "Grout linearizable read (kv get)"
 	rowStale     = "Grout stale read (kv get)"
+	rowReadMixed = "Grout linearizable read, writers too"
+	rowGroups    = "Grout write, 64 groups (kv put)"
+	rowWriteHere = "Grout write, in process (kv put)"
+	rowReadHere  = "Grout read, in process (kv get)"
 )
 
 var targets = []target{
@@ -50,8 +54,12 @@ var targets = []target{
 	{"writes, 64 clients, to bare NATS", rowWrite, rowNATS, 64, 64, 0.35},
 	{"writes, 16 clients, to bare append + fsync", rowWrite, rowDisk, 16, 16, 0.6},
 	{"linearizable reads, 256 clients, to bare NATS", rowRead, rowNATS, 256, 256, 0.6},
+	{"the same beside writers at half load", rowReadMixed, rowNATS, 256, 256, 0.4},
 	{"stale reads, 256 clients, to bare NATS", rowStale, rowNATS, 256, 256, 0.8},
 	{"writes of one pipelined client, to those of 256 clients", rowPipelined, rowWrite, 1, 256, 1.5},
+	{"writes to 64 groups, to those to one", rowGroups, rowWrite, 256, 256, 1},
+	{"writes in process, to those of 256 clients over NATS", rowWriteHere, rowWrite, 256, 256, 1.5},
+	{"linearizable reads in process, to those over NATS", rowReadHere, rowRead, 256, 256, 2},
 }
 
 // printTargets prints how far the run came.

@@ -67,6 +67,9 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 	return n, nil
 }
 
+// Host is the host itself, for callers in this process.
+func (n *Node) Host() *host.Host { return n.host }
+
 // Wait returns nil when ctx ends, or a *StoreError as soon as the host cannot store any more what it has to
 // keep. It acknowledges nothing then, and should be closed and started again once the cause is gone.
 func (n *Node) Wait(ctx context.Context) error {
