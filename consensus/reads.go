@@ -10,7 +10,7 @@ type pendingRead struct {
 }
 
 // ReadIndex asks for an index at which a linearizable query may run (Ongaro's thesis, section 6.4).
-// All requests between two calls of Ready share one round of confirmation. The answer comes as a
+// All requests that come before the round of an earlier one is confirmed share the next round. The answer comes as a
 // Read with this id.
 //
 // # Errors
@@ -34,10 +34,10 @@ func (c *Core) committedInTerm() bool {
 	return ok && term == c.hard.Term
 }
 
-// readsToConfirm reports whether requests wait for a round to begin.
+// readsToConfirm reports whether requests wait for a round that may begin. While one awaits its confirmation no other
+// does: under load requests gather for the next one, instead of each sending messages to everybody.
 func (c *Core) readsToConfirm() bool {
-	n := len(c.reads)
-	return n > 0 && c.reads[n-1].round == 0 && c.committedInTerm()
+	return len(c.reads) > 0 && c.reads[0].round == 0 && c.committedInTerm()
 }
 
 // beginReadRound starts one round for all requests that have none yet.

@@ -81,8 +81,23 @@ func (c *cluster) deploy(dir string) error {
 	if c.module, err = conn.Admin().Upload(c.ctx, module, func(int64, int64) {}); err != nil {
 		return err
 	}
-	_, err = conn.Admin().Deploy(c.ctx, api.DeployRequest{Group: kv, Module: c.module})
-	return err
+	if _, err = conn.Admin().Deploy(c.ctx, api.DeployRequest{Group: kv, Module: c.module}); err != nil {
+		return err
+	}
+	for worker := range 4 {
+		var puts [][]byte
+		for i := range 1000 {
+			puts = append(puts, put(worker, i)) // what get asks for
+		}
+		results, err := conn.Group(kv).ExecuteMany(c.ctx, puts)
+		for _, r := range results {
+			err = errors.Join(err, r.Err)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (c *cluster) write(g *client.Group, worker, i int) error {
@@ -92,19 +107,11 @@ func (c *cluster) write(g *client.Group, worker, i int) error {
 
 func (c *cluster) read(g *client.Group, worker, i int) error {
 	_, err := g.Query(c.ctx, get(worker, i), client.QueryOptions{})
-	return refusedIsFine(err)
+	return err
 }
 
 func (c *cluster) stale(g *client.Group, worker, i int) error {
 	_, err := g.Query(c.ctx, get(worker, i), client.QueryOptions{Consistency: client.Stale})
-	return refusedIsFine(err)
-}
-
-// refusedIsFine passes over the refusal of a key that no write has set yet.
-func refusedIsFine(err error) error {
-	if _, refused := err.(*client.RefusedError); refused {
-		return nil
-	}
 	return err
 }
 
@@ -222,8 +229,12 @@ func (t *table) benchCalls(name string, send func(worker, i int, reply func(host
 	r, err := measure(name, most, func(worker, i int) error {
 		replies := make(chan host.Reply, 1)
 		send(worker, i, func(r host.Reply) { replies <- r })
-		if r := <-replies; r.Err != nil {
+		r := <-replies
+		switch {
+		case r.Err != nil:
 			return r.Err
+		case r.Outcome.Kind != host.Applied:
+			return fmt.Errorf("the outcome is %v: %s", r.Outcome.Kind, r.Outcome.Message)
 		}
 		return nil
 	})
