@@ -4,7 +4,7 @@ package main
 var reads = []mutation{
 	{
 		name: "read-before-own-term-commit", breaks: "R5 M12 B14", file: "consensus/reads.go", tests: scripted,
-		edits: []edit{{"c.reads[n-1].round == 0 && c.committedInTerm()", "c.reads[n-1].round == 0"}},
+		edits: []edit{{"c.reads[0].round == 0 && c.committedInTerm()", "c.reads[0].round == 0"}},
 	},
 	{
 		name: "read-unconfirmed", breaks: "R5 M12", file: "consensus/reads.go", tests: scripted,
