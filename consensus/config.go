@@ -20,6 +20,9 @@ type Config struct {
 	Reluctance int
 	// HeartbeatTicks is the interval between a leader's heartbeats.
 	HeartbeatTicks int
+	// QuietTicks is after how many ticks with nothing to do a leader lets the group fall quiet, 0 for never: see Core.Quiet,
+	// which asks something of the host.
+	QuietTicks int
 	// MaxMessageBytes bounds the payloads of one AppendEntries, save that one entry always fits.
 	MaxMessageBytes int
 	// MaxInflightMessages bounds the AppendEntries sent to one peer and not yet answered.
@@ -58,6 +61,9 @@ func (c Config) validate() error {
 	}
 	if c.Reluctance < 0 || c.Reluctance > maxReluctance {
 		return fmt.Errorf("%w: Reluctance is %d, must be 0 to %d", ErrBadConfig, c.Reluctance, maxReluctance)
+	}
+	if c.QuietTicks < 0 {
+		return fmt.Errorf("%w: QuietTicks is %d, must not be negative", ErrBadConfig, c.QuietTicks)
 	}
 	if err := c.validateDemotion(); err != nil {
 		return err

@@ -62,6 +62,22 @@ func (c Configuration) String() string {
 	return text
 }
 
+// successor picks another voter for a leader's place, the same on every member. By the leader's number it picks now this one, now
+// that one, so that the groups of one host go to many others.
+func (c Configuration) successor(leader MemberID) MemberID {
+	var others []MemberID
+	for _, id := range c.Voters {
+		if id != leader {
+			others = append(others, id)
+		}
+	}
+	if len(others) == 0 {
+		return NoMember
+	}
+	mixed := uint64(leader) * 0x9e3779b97f4a7c15 // 2^64 divided by the golden ratio (Knuth, volume 3, section 6.4)
+	return others[(mixed>>32)%uint64(len(others))]
+}
+
 func contains(ids []MemberID, id MemberID) bool {
 	_, found := slices.BinarySearch(ids, id)
 	return found

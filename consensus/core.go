@@ -52,6 +52,12 @@ type Core struct {
 	reads       []pendingRead
 	transferee  MemberID
 
+	// quiet is set while time stands still for the group. lastWord says that the leader's last word was that it falls quiet;
+	// idleTicks counts a leader's ticks with nothing to do.
+	quiet     bool
+	lastWord  bool
+	idleTicks int
+
 	out effects
 }
 
@@ -144,6 +150,9 @@ func (c *Core) Step(from MemberID, message Message) error {
 			return nil
 		}
 	}
+	if c.quiet && c.disturbs(message) {
+		c.wakeUp()
+	}
 	switch m := message.(type) {
 	case *AppendEntries:
 		return c.handleAppendEntries(from, m)
@@ -215,8 +224,11 @@ func (c *Core) answerStale(from MemberID, message Message) {
 	}
 }
 
-// Tick takes one tick of time.
+// Tick takes one tick of time. It does nothing to a quiet member.
 func (c *Core) Tick() {
+	if c.quiet {
+		return
+	}
 	c.electionElapsed++
 	if c.role == Leader {
 		c.tickLeader()
@@ -234,8 +246,13 @@ func (c *Core) Tick() {
 
 func (c *Core) tickLeader() {
 	c.heartbeatElapsed++
+	c.idleTicks++
 	if c.heartbeatElapsed >= c.cfg.HeartbeatTicks {
 		c.heartbeatElapsed = 0
+		if c.mayFallQuiet() {
+			c.fallQuiet()
+			return
+		}
 		c.round++
 		c.heartbeat()
 	}
@@ -284,7 +301,7 @@ func (c *Core) becomeFollower(term Term, leader MemberID) {
 	c.role, c.leader = Follower, leader
 	c.peers, c.peerIDs, c.reads, c.votes = nil, nil, nil, nil
 	c.transferee, c.uncommitted = NoMember, 0
-	c.electionElapsed = 0
+	c.quiet, c.lastWord, c.electionElapsed = false, false, 0
 	c.electionTimeout = c.randomTimeout()
 }
 

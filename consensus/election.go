@@ -138,6 +138,7 @@ func (c *Core) TransferLeadership(to MemberID) error {
 	if to == c.cfg.ID || c.peers[to] == nil || !c.configuration().IsVoter(to) {
 		return ErrNoSuchMember
 	}
+	c.Wake()
 	if c.transferee == NoMember {
 		c.electionElapsed = 0 // not again for a repeated request: it must not put off the check of the quorum
 	}

@@ -25,6 +25,7 @@ func (c *Core) handleAppendEntries(from MemberID, m *AppendEntries) error {
 	}
 	c.verified = max(c.verified, prev.Index+Index(len(entries)))
 	c.log.commit = max(c.log.commit, min(m.LeaderCommit, c.verified))
+	c.followQuiet(m)
 	c.acknowledge(len(m.Entries) > 0 && c.verified <= c.log.stable)
 	return nil
 }

@@ -36,6 +36,7 @@ func (c *Core) Propose(kind EntryKind, payloads ...[]byte) (first Cursor, last I
 
 // appendOwn gives an entry the next slot of the leader's log.
 func (c *Core) appendOwn(e LogEntry) {
+	c.Wake()
 	e.Term, e.Index = c.hard.Term, c.log.lastIndex()+1
 	c.uncommitted += len(e.Payload)
 	c.log.append(e)

@@ -28,6 +28,8 @@ type AppendEntries struct {
 	// Round numbers the leader's rounds of confirmation. The response carries it back, which
 	// proves to the leader that it still led when the round began (ReadIndex, check-quorum).
 	Round uint64
+	// Quiet makes a heartbeat the last one until something happens: see Core.Quiet.
+	Quiet bool
 }
 
 // AppendEntriesResponse answers AppendEntries.
@@ -95,6 +97,13 @@ type StateDigest struct {
 	Copied bool
 	// Quarantined makes the message a plea: its sender wants to hear an agreed state hash at or after Anchor.
 	Quarantined bool
+}
+
+// Pulse says that its sender's host lives, for the groups that are quiet. It is the host's: the core neither sends nor
+// reads it.
+type Pulse struct {
+	// Epoch changes when members on the host may not be what they were: after a restart, or when one has stopped.
+	Epoch uint64
 }
 
 // ForwardCommand carries client commands from a member to the leader.
@@ -171,6 +180,9 @@ func (m *StateSyncOffer) MessageTerm() (Term, bool) { return m.Term, true }
 // MessageTerm implements Message. What the hash says holds in every term.
 func (m *StateDigest) MessageTerm() (Term, bool) { return 0, false }
 
+// MessageTerm implements Message. A host lives in every term.
+func (m *Pulse) MessageTerm() (Term, bool) { return 0, false }
+
 // MessageTerm implements Message.
 func (m *ForwardCommand) MessageTerm() (Term, bool) { return 0, false }
 
@@ -185,8 +197,12 @@ func (m *QueryResponse) MessageTerm() (Term, bool) { return 0, false }
 
 // String formats the message for traces.
 func (m *AppendEntries) String() string {
-	return fmt.Sprintf("AppendEntries[t=%d/prev=%s/n=%d/c=%d/r=%d]",
-		m.Term, m.PrevLogPosition, len(m.Entries), m.LeaderCommit, m.Round)
+	quiet := ""
+	if m.Quiet {
+		quiet = "/quiet"
+	}
+	return fmt.Sprintf("AppendEntries[t=%d/prev=%s/n=%d/c=%d/r=%d%s]",
+		m.Term, m.PrevLogPosition, len(m.Entries), m.LeaderCommit, m.Round, quiet)
 }
 
 // String formats the message for traces.
@@ -246,6 +262,9 @@ func (m *StateDigest) String() string {
 	}
 	return fmt.Sprintf("StateDigest[%s/anchor=%s/%.4x/agreed=%.4x]", what, m.Anchor, m.Digest, m.Agreed)
 }
+
+// String formats the message for traces.
+func (m *Pulse) String() string { return fmt.Sprintf("Pulse[epoch=%x]", m.Epoch) }
 
 // String formats the message for traces.
 func (m *ForwardCommand) String() string {

@@ -69,7 +69,7 @@ func runSeed(seed uint64, trace *strings.Builder) error {
 	rng := rand.New(rand.NewPCG(seed, 7))
 	w := &world{cluster: newCluster(1 + 2*rng.IntN(3)), rng: rng, floors: map[uint64]Index{}}
 	w.trace, w.calm = trace, 1+rng.IntN(5)
-	initial := w.nodes[1].config.Initial
+	initial, quiet := w.nodes[1].config.Initial, rng.IntN(2)*(1+rng.IntN(8))
 	for range rng.IntN(3) {
 		w.add(MemberID(len(w.ids)+1), initial)
 	}
@@ -79,6 +79,7 @@ func runSeed(seed uint64, trace *strings.Builder) error {
 		n.config.MaxApplyBytes = 1 + rng.IntN(300)
 		n.config.Reluctance = rng.IntN(4)
 		n.config.DemoteAfterTicks, n.config.VoterFloor = rng.IntN(2)*(20+rng.IntN(6)), 1+rng.IntN(3)
+		n.config.QuietTicks = quiet
 		w.start(n)
 	}
 	for step := range 3000 {
@@ -138,6 +139,8 @@ func (w *world) fault(n *node, p int) {
 		w.change(n)
 	case p < 996:
 		n.core.Resign()
+	case p < 998:
+		n.core.Suspect(w.any().id) // with or without cause
 	default:
 		_ = n.core.TransferLeadership(w.any().id) // refused unless n leads: both are fine here
 	}

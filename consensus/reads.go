@@ -23,6 +23,7 @@ func (c *Core) ReadIndex(id uint64) error {
 	if len(c.reads) >= c.cfg.MaxPendingReads {
 		return ErrBusy
 	}
+	c.Wake()
 	c.reads = append(c.reads, pendingRead{id: id})
 	return nil
 }

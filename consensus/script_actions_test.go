@@ -17,8 +17,8 @@ func init() {
 		"propose": actPropose, "marker": actMarker, "change": actChange, "transfer": actTransfer, "resign": actResign, "read": actRead,
 		"cut": actCut, "isolate": actIsolate, "heal": actHeal,
 		"drop": actDrop, "double": actDouble, "deliver": actDeliver, "keep": actKeep, "release": actRelease,
-		"inject": actInject,
-		"stop":   actStop, "start": actStart, "crash": actCrash, "slow": actSlow, "fast": actFast, "persist": actPersist,
+		"inject": actInject, "suspect": actSuspect, "wake": actWake,
+		"stop": actStop, "start": actStart, "crash": actCrash, "slow": actSlow, "fast": actFast, "persist": actPersist,
 		"snapshot": actSnapshot, "install": actInstall,
 		"expect": actExpect,
 	}
@@ -220,6 +220,22 @@ func actTurn(s *script, args []string) error {
 	for _, n := range s.some(args[0]) {
 		s.settle(n)
 	}
+	return nil
+}
+
+// actSuspect tells members that nothing is heard of another one's host: suspect 1 2 3 says so of 1 to 2 and 3.
+func actSuspect(s *script, args []string) error {
+	want(args, 2, 99)
+	for _, id := range args[1:] {
+		s.member([]string{id}).core.Suspect(s.member(args).id)
+	}
+	return nil
+}
+
+// actWake wakes a member as its host does when it has something to do for it.
+func actWake(s *script, args []string) error {
+	want(args, 1, 1)
+	s.member(args).core.Wake()
 	return nil
 }
 

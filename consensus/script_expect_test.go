@@ -13,7 +13,7 @@ var expectations = map[string]func(s *script, args []string) error{
 	"log": expectLog, "disk": expectDisk, "config": expectConfig,
 	"applied": expectApplied, "state": expectState, "never": expectNever,
 	"read": expectRead, "offered": expectOffered, "snapshot": expectSnapshot,
-	"in-flight": expectInFlight, "sent": expectSent,
+	"in-flight": expectInFlight, "sent": expectSent, "quiet": expectQuiet,
 }
 
 func actExpect(s *script, args []string) error {
@@ -49,6 +49,20 @@ func expectLeader(s *script, args []string) error {
 func expectRole(s *script, args []string) error {
 	want(args, 2, 2)
 	return compare(s.member(args).core.Role().String(), args[1])
+}
+
+// expectQuiet lists the members that are quiet: expect quiet 1 2 3, expect quiet none.
+func expectQuiet(s *script, args []string) error {
+	got := []string{}
+	for _, n := range s.some("all") {
+		if n.core.Quiet() {
+			got = append(got, fmt.Sprint(uint64(n.id)))
+		}
+	}
+	if len(got) == 0 {
+		got = []string{"none"}
+	}
+	return compare(strings.Join(got, " "), strings.Join(args, " "))
 }
 
 func expectTerm(s *script, args []string) error {

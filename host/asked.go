@@ -32,6 +32,7 @@ func (g *group) forwardQuery(leader consensus.MemberID, q pendingQuery) {
 		asked = &askedQuery{query: q, pause: askAgainFirst / 2}
 		g.asked[q.request] = asked
 	}
+	g.core.Wake() // should the leader be gone, this member must notice
 	asked.pause = min(2*asked.pause, askAgainMost)
 	asked.leader, asked.again = leader, g.clock.Now().Add(asked.pause)
 	g.send([]consensus.Envelope{{From: g.self, To: leader, Message: &consensus.ForwardQuery{

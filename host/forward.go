@@ -105,6 +105,7 @@ func (r *recentIDs) fresh(id uint64) bool {
 // until the next tick, so that those which came back go first.
 func (g *group) forwardCommands(leader consensus.MemberID, term consensus.Term) {
 	for len(g.waiting) > 0 && len(g.forwards.sent) < maxForwards && !g.resting {
+		g.core.Wake() // should the leader be gone, this member must notice
 		n := forwardable(g.waiting)
 		commands := g.waiting[:n]
 		g.waiting = g.waiting[n:]

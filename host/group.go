@@ -51,6 +51,10 @@ type groupConfig struct {
 	onUpgrade func()
 	// stopped is told, from a goroutine of the group, that the member has failed.
 	stopped func(error)
+	// pulse is nil save in the group whose members keep the hosts in sight of each other. unsettled is called when this member
+	// may have given up its office without a word, from its loop.
+	pulse     *pulse
+	unsettled func()
 }
 
 // fillIn sets what a simulator alone sets otherwise.
@@ -63,6 +67,9 @@ func (c *groupConfig) fillIn() {
 	}
 	if c.fetchers == 0 {
 		c.fetchers = fetchWorkers
+	}
+	if c.unsettled == nil {
+		c.unsettled = func() {}
 	}
 }
 
@@ -211,7 +218,7 @@ func (g *group) start() {
 // run is the loop that owns the core.
 func (g *group) run() {
 	ticks, stop := g.clock.Tick(g.timing.Tick)
-	defer stop()
+	defer func() { stop() }()
 	for {
 		select {
 		case <-g.quit:
@@ -223,6 +230,14 @@ func (g *group) run() {
 		if err := g.turn(); err != nil {
 			g.fail(err)
 			return
+		}
+		switch idle := g.idle(); {
+		case idle && ticks != nil:
+			stop()
+			ticks = nil
+			g.publishStatus("")
+		case !idle && ticks == nil:
+			ticks, stop = g.clock.Tick(g.timing.Tick)
 		}
 	}
 }
@@ -319,6 +334,8 @@ func (g *group) step(m consensus.Envelope) error {
 		g.takeQueryResponse(message)
 	case *consensus.StateDigest:
 		g.takeStateDigest(m.From, message)
+	case *consensus.Pulse:
+		g.takePulse(m.From, message)
 	case *consensus.AppendEntriesResponse:
 		g.heard[m.From] = g.ticks
 		return g.core.Step(m.From, m.Message)
@@ -378,6 +395,9 @@ func (g *group) tick() {
 	if g.quarantine == nil {
 		g.core.Tick()
 	}
+	if g.pulse != nil {
+		g.beat()
+	}
 	g.resting = false
 	if len(g.asked) > 0 {
 		g.askAgain(g.clock.Now())
@@ -418,6 +438,7 @@ func (g *group) dropLate(now time.Time) {
 func (g *group) fail(err error) {
 	g.logger.Error("member stopped", "group", g.ref.Name, "member", g.self, "error", err)
 	g.stopReceive() // nobody empties the inbox any more
+	g.unsettled()
 	g.events.lead(false)
 	g.publishStatus(err.Error())
 	g.waiters.close(fault(api.CodeInternal, "this member of group %s has stopped: %v", g.ref.Name, err))

@@ -110,6 +110,7 @@ type Host struct {
 	started   time.Time
 	modules   *BlobStore
 	catalog   *group
+	pulse     *pulse
 	machine   *catalog
 	uploads   *uploads
 
@@ -184,6 +185,7 @@ func New(cfg Config) (*Host, error) {
 		stopGreet: func() {}, uploading: map[Digest]int{}, failed: make(chan struct{}),
 	}
 	modules.failed = h.fail
+	h.pulse = newPulse(rand.Uint64(), h.suspect)
 	h.entrance = &door{bootstrap: boot, replaced: h.expelled}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	return h, nil
@@ -260,6 +262,7 @@ func (h *Host) startCatalog() error {
 	record := h.machine.view.Load().Self
 	config := h.groupConfig(h.record.catalogRef(), &record, h.life)
 	config.machine, config.chunks = h.machine, chunks
+	config.pulse, config.timing.QuietTicks = h.pulse, 0 // it keeps the others in sight
 	if h.catalog, err = newGroup(config); err != nil {
 		return err
 	}
@@ -282,6 +285,20 @@ func (h *Host) groupConfig(ref GroupRef, record *groupRecord, self consensus.Mem
 		log: h.cfg.Store.Group(ref.ID), records: h.cfg.Store, transport: h.cfg.Transport, clock: h.cfg.Clock, timing: h.cfg.Timing,
 		reluctance: h.cfg.Reluctance, demoteAfter: time.Duration(record.DemoteAfterNanos), voterFloor: record.VoterFloor,
 		seed: rand.Uint64(), logger: h.cfg.Logger, stopped: func(err error) { h.memberStopped(ref, err) },
+		unsettled: func() { h.pulse.epoch.Add(1) },
+	}
+}
+
+// suspect wakes the groups that have a member on a host of which nothing is heard, given by its member of the catalog. The
+// catalog's loop calls it.
+func (h *Host) suspect(id consensus.MemberID) {
+	name := h.catalog.hostOf(id)
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	for _, held := range h.groups {
+		if held.group != nil && held.group != h.catalog {
+			held.group.suspect(name)
+		}
 	}
 }
 

@@ -100,6 +100,7 @@ func (g *group) quarantineSelf(anchor consensus.Cursor, own, agreed Digest) {
 // isolateSelf stops the member's part in the group.
 func (g *group) isolateSelf(q *quarantine) {
 	g.core.Resign()
+	g.unsettled()
 	g.quarantine, g.comparison, g.disputed = q, nil, ""
 	fault := quarantineFault(g.ref.Name, g.hostOf(g.self))
 	g.refusing.Store(fault)

@@ -80,7 +80,9 @@ func (n *simNode) boot() {
 		initial: w.truth.initial, machines: simMaker{l}, spec: machineSpec{Module: Digest{1}}, log: l.log, records: l.log, chunks: chunks, transport: l, clock: l,
 		timing: w.profile.timing, seed: w.rng.Uint64(), logger: simLogger(n.name),
 		background: l.background, fetchers: 1, stopped: func(err error) { l.stop(err) },
+		pulse: newPulse(w.rng.Uint64(), func(id consensus.MemberID) { l.g.core.Suspect(id) }),
 	}
+	config.unsettled = func() { config.pulse.epoch.Add(1) }
 	if w.profile.demote > 0 {
 		config.demoteAfter = time.Duration(int64(w.profile.demote*w.profile.timing.ElectionTicks) * simTick)
 		config.voterFloor = w.profile.voterFloor()

@@ -125,6 +125,9 @@ func newSimProfile(rng *rand.Rand, steps int) simProfile {
 	for _, weight := range p.weights {
 		p.total += weight
 	}
+	if rng.IntN(2) == 0 {
+		p.timing.QuietTicks = 1 + rng.IntN(3*p.timing.ElectionTicks)
+	}
 	return p
 }
 

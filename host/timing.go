@@ -14,6 +14,8 @@ type Timing struct {
 	// ElectionTicks is the shortest election timeout in ticks, HeartbeatTicks the interval of heartbeats.
 	ElectionTicks  int
 	HeartbeatTicks int
+	// QuietTicks is after how many ticks with nothing to do a group falls quiet, 0 for never: see consensus.Core.Quiet.
+	QuietTicks int
 	// RequestTimeout bounds a client's wait where the client sets no bound.
 	RequestTimeout time.Duration
 	// SnapshotBytes is how much log a group gathers before it takes a snapshot, and RetainEntries
@@ -27,7 +29,7 @@ type Timing struct {
 // DefaultTiming suits hosts of one data centre.
 func DefaultTiming() Timing {
 	return Timing{
-		Tick: 50 * time.Millisecond, ElectionTicks: 16, HeartbeatTicks: 2, RequestTimeout: 5 * time.Second,
+		Tick: 50 * time.Millisecond, ElectionTicks: 16, HeartbeatTicks: 2, QuietTicks: 32, RequestTimeout: 5 * time.Second,
 		SnapshotBytes: 16 << 20, RetainEntries: 2048, MaxMessageBytes: 512 << 10,
 	}
 }
@@ -36,6 +38,8 @@ func (t Timing) validate() error {
 	switch {
 	case t.Tick <= 0:
 		return fmt.Errorf("%w: Timing.Tick is %s, must be positive", ErrBadConfig, t.Tick)
+	case t.QuietTicks < 0:
+		return fmt.Errorf("%w: Timing.QuietTicks is %d, must not be negative", ErrBadConfig, t.QuietTicks)
 	case t.RequestTimeout <= 0:
 		return fmt.Errorf("%w: Timing.RequestTimeout is %s, must be positive", ErrBadConfig, t.RequestTimeout)
 	case t.SnapshotBytes < 1 || t.RetainEntries < 1 || t.MaxMessageBytes < 1:
@@ -50,7 +54,7 @@ func (t Timing) validate() error {
 // coreConfig is the configuration of the member's core.
 func (c *groupConfig) coreConfig() consensus.Config {
 	return consensus.Config{
-		ID: c.self, Initial: c.initial, ElectionTicks: c.timing.ElectionTicks, HeartbeatTicks: c.timing.HeartbeatTicks,
+		ID: c.self, Initial: c.initial, ElectionTicks: c.timing.ElectionTicks, HeartbeatTicks: c.timing.HeartbeatTicks, QuietTicks: c.timing.QuietTicks,
 		MaxMessageBytes: c.timing.MaxMessageBytes, MaxInflightMessages: 64, MaxUncommittedBytes: 64 << 20,
 		MaxPendingReads: 4096, MaxApplyBytes: 4 << 20, Seed: c.seed, Reluctance: c.reluctance,
 		DemoteAfterTicks: int(c.demoteAfter / c.timing.Tick), VoterFloor: c.voterFloor,

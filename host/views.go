@@ -72,6 +72,13 @@ func (v *views) waiting() bool {
 	return v.machine == nil && len(v.queue) > 0
 }
 
+// none reports whether there is neither a view nor a query for one.
+func (v *views) none() bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return len(v.idle) == 0 && v.busy == 0 && len(v.queue) == 0
+}
+
 // offer queues queries. The machine shows a state that all of them may see.
 func (v *views) offer(machine Viewer, queries []pendingQuery) {
 	v.mu.Lock()

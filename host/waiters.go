@@ -194,6 +194,13 @@ func (w *waiters) awaited(commands []pendingCommand) []pendingCommand {
 	return slices.DeleteFunc(commands, func(c pendingCommand) bool { return !c.forgotten && w.byID[c.request] == nil })
 }
 
+// none reports whether nobody waits.
+func (w *waiters) none() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.byID) == 0
+}
+
 // waits reports whether the request is not answered yet.
 func (w *waiters) waits(id uint64) bool {
 	w.mu.Lock()

@@ -75,7 +75,7 @@ func laneOf(m consensus.Message) laneID {
 			return voteLane
 		}
 		return bulkLane
-	case *consensus.AppendEntriesResponse, *consensus.RequestVote, *consensus.RequestVoteResponse, *consensus.TimeoutNow:
+	case *consensus.AppendEntriesResponse, *consensus.RequestVote, *consensus.RequestVoteResponse, *consensus.TimeoutNow, *consensus.Pulse:
 		return voteLane
 	}
 	return bulkLane

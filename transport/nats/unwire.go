@@ -41,7 +41,7 @@ func (w *wireAppend) envelope() (consensus.Envelope, error) {
 	}
 	return ends(w.From, w.To, &consensus.AppendEntries{Term: consensus.Term(w.Term), Leader: consensus.MemberID(w.From),
 		PrevLogPosition: cursor(w.PrevTerm, w.PrevIndex), Entries: entries,
-		LeaderCommit: consensus.Index(w.Commit), Round: w.Round})
+		LeaderCommit: consensus.Index(w.Commit), Round: w.Round, Quiet: w.Quiet})
 }
 
 // entries puts the columns together again.
@@ -144,4 +144,8 @@ func (w *wireStateDigest) envelope() (consensus.Envelope, error) {
 	}
 	return ends(w.From, w.To, &consensus.StateDigest{Anchor: cursor(w.AnchorTerm, w.AnchorIndex), Digest: w.Digest,
 		Agreed: w.Agreed, Ask: w.Ask, Copied: w.Copied, Quarantined: w.Quarantined})
+}
+
+func (w *wirePulse) envelope() (consensus.Envelope, error) {
+	return ends(w.From, w.To, &consensus.Pulse{Epoch: w.Epoch})
 }

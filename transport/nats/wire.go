@@ -19,6 +19,7 @@ const (
 	typeForwardQuery          = 9
 	typeQueryResponse         = 10
 	typeStateDigest           = 11
+	typePulse                 = 12
 )
 
 // The structs below are the messages as they are sent: arrays, in the order of the fields. A leader
@@ -37,6 +38,7 @@ type wireAppend struct {
 	Runs     []uint64
 	Kinds    []byte
 	Payloads [][]byte
+	Quiet    bool
 }
 
 type wireAppendResponse struct {
@@ -116,6 +118,11 @@ type wireStateDigest struct {
 	Ask, Copied, Quarantined bool
 }
 
+type wirePulse struct {
+	From, To uint64
+	Epoch    uint64
+}
+
 // wireMessage is one of the structs above.
 type wireMessage interface {
 	// envelope checks the fields against each other and returns what the core understands.
@@ -124,8 +131,8 @@ type wireMessage interface {
 
 // fieldCount is the number of elements of a type's array; 0 for an unknown type. A decoder compares
 // it, because the codec takes a shorter array for one with zeros at its end.
-var fieldCount = [typeStateDigest + 1]byte{
-	typeAppendEntries:         10,
+var fieldCount = [typePulse + 1]byte{
+	typeAppendEntries:         11,
 	typeAppendEntriesResponse: 8,
 	typeRequestVote:           7,
 	typeRequestVoteResponse:   5,
@@ -136,6 +143,7 @@ var fieldCount = [typeStateDigest + 1]byte{
 	typeForwardQuery:          4,
 	typeQueryResponse:         6,
 	typeStateDigest:           9,
+	typePulse:                 3,
 }
 
 // newWireMessage returns an empty message of the type, nil when it is unknown.
@@ -163,6 +171,8 @@ func newWireMessage(kind uint8) wireMessage {
 		return &wireQueryResponse{}
 	case typeStateDigest:
 		return &wireStateDigest{}
+	case typePulse:
+		return &wirePulse{}
 	}
 	return nil
 }
@@ -203,6 +213,8 @@ func toWire(e consensus.Envelope) (uint8, wireMessage, error) {
 		return typeStateDigest, &wireStateDigest{From: from, To: to, AnchorTerm: uint64(m.Anchor.Term),
 			AnchorIndex: uint64(m.Anchor.Index), Digest: m.Digest, Agreed: m.Agreed, Ask: m.Ask, Copied: m.Copied,
 			Quarantined: m.Quarantined}, nil
+	case *consensus.Pulse:
+		return typePulse, &wirePulse{From: from, To: to, Epoch: m.Epoch}, nil
 	}
 	return 0, nil, fmt.Errorf("%w: no encoding for %T", ErrBadMessage, e.Message)
 }
@@ -217,7 +229,7 @@ func sameMember(e consensus.Envelope, claimed consensus.MemberID) error {
 func appendToWire(e consensus.Envelope, m *consensus.AppendEntries) (*wireAppend, error) {
 	w := &wireAppend{From: uint64(e.From), To: uint64(e.To), Term: uint64(m.Term),
 		PrevTerm: uint64(m.PrevLogPosition.Term), PrevIndex: uint64(m.PrevLogPosition.Index),
-		Commit: uint64(m.LeaderCommit), Round: m.Round}
+		Commit: uint64(m.LeaderCommit), Round: m.Round, Quiet: m.Quiet}
 	if len(m.Entries) > 0 {
 		w.Kinds = make([]byte, len(m.Entries))
 		w.Payloads = make([][]byte, len(m.Entries))

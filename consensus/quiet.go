@@ -1,0 +1,96 @@
+package consensus
+
+// A group with nothing to do falls quiet: its leader says so with one last heartbeat (AppendEntries.Quiet), and
+// from then on neither the leader sends heartbeats nor do the followers miss them. Time stands still for the group
+// until somebody wakes it: a proposal, a read, any message that says something new, or the host.
+//
+// Nothing of this is about safety: a quiet leader confirms its office for every read as before, and its term
+// fences it. It is about liveness, and rests on two promises of the host, whose members keep each other in sight
+// for all groups at once: it calls Suspect when the member's host has been silent for an election timeout, again
+// and again while that lasts, and when the member may have lost its memory or stopped. (CockroachDB quiesces its
+// ranges in this manner; its leaders are watched by node liveness.)
+
+// Quiet reports whether the member has fallen quiet: ticks do nothing until it wakes.
+func (c *Core) Quiet() bool { return c.quiet }
+
+// Wake ends the quiet, as if the leader had just been heard: a leader sends heartbeats again, and a follower that does not
+// hear one in time stands for election.
+func (c *Core) Wake() {
+	c.idleTicks = 0
+	c.wakeUp()
+}
+
+func (c *Core) wakeUp() {
+	if !c.quiet {
+		return
+	}
+	c.quiet = false
+	c.electionElapsed = 0
+	if c.role != Leader {
+		c.electionTimeout = c.randomTimeout()
+		return
+	}
+	c.round++                                 // that nobody has answered yet
+	c.heartbeatElapsed = c.cfg.HeartbeatTicks // due at the next tick
+	for _, p := range c.peers {
+		p.active, p.silent = false, 0
+	}
+}
+
+// Suspect ends the quiet because nothing has been heard of another member's host for the shortest election timeout, or because
+// that member is not what it was. If it led, and fell quiet, it counts as silent for so long here. One of the voters then stands
+// for election before the others: each of them holds the whole log, and all suspect the leader at about the same time.
+func (c *Core) Suspect(id MemberID) {
+	c.wakeUp()
+	if c.role == Leader || c.leader != id || !c.lastWord || c.electionElapsed >= c.cfg.ElectionTicks {
+		return
+	}
+	c.electionElapsed = c.cfg.ElectionTicks
+	soon := c.cfg.ElectionTicks + c.cfg.HeartbeatTicks + 1 // the others may have heard of it a heartbeat later
+	if c.cfg.Reluctance <= 1 && c.configuration().successor(id) == c.cfg.ID {
+		c.electionTimeout = soon
+	} else {
+		c.electionTimeout = soon + c.randomTimeout()/2
+	}
+}
+
+// mayFallQuiet reports whether a leader has had nothing to do for long enough, and knows that every member holds the
+// whole log, all of it committed, and has answered the last round.
+func (c *Core) mayFallQuiet() bool {
+	last := c.log.lastIndex()
+	if c.cfg.QuietTicks == 0 || c.idleTicks < c.cfg.QuietTicks || len(c.reads) > 0 || c.transferee != NoMember {
+		return false
+	}
+	if c.log.commit != last || c.log.stable != last || !c.committedInTerm() || c.configuration().Joint() {
+		return false
+	}
+	for _, p := range c.peers {
+		if p.state != replicating || p.match != last || p.commitSent != last || p.round != c.round {
+			return false
+		}
+	}
+	return true
+}
+
+// fallQuiet sends the last heartbeat.
+func (c *Core) fallQuiet() {
+	c.quiet = true
+	c.round++
+	for _, id := range c.peerIDs {
+		c.sendHeartbeat(id, c.peers[id])
+		c.out.messages[len(c.out.messages)-1].Message.(*AppendEntries).Quiet = true
+	}
+}
+
+// followQuiet falls quiet with the leader, if this member has all that the leader has.
+func (c *Core) followQuiet(m *AppendEntries) {
+	last := c.log.lastIndex()
+	c.lastWord = m.Quiet && c.log.last() == m.PrevLogPosition && c.log.commit == last && c.log.stable == last
+	c.quiet = c.lastWord
+}
+
+// disturbs reports whether a message of this term ends the quiet: all do but the answers to the leader's last heartbeat.
+func (c *Core) disturbs(message Message) bool {
+	m, answer := message.(*AppendEntriesResponse)
+	return !answer || c.role != Leader || m.Vote != Granted || m.LastLogIndex != c.log.lastIndex()
+}
