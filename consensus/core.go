@@ -150,7 +150,7 @@ func (c *Core) Step(from MemberID, message Message) error {
 			return nil
 		}
 	}
-	if c.quiet && c.disturbs(message) {
+	if c.quiet && c.disturbs(from, message) {
 		c.wakeUp()
 	}
 	switch m := message.(type) {
@@ -240,6 +240,8 @@ func (c *Core) Tick() {
 		c.leader = NoMember // those that cannot stand must not refuse others for its sake
 		if c.promotable() {
 			c.startElection(true, false)
+		} else {
+			c.callLeader()
 		}
 	}
 }

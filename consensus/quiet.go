@@ -89,8 +89,25 @@ func (c *Core) followQuiet(m *AppendEntries) {
 	c.quiet = c.lastWord
 }
 
-// disturbs reports whether a message of this term ends the quiet: all do but the answers to the leader's last heartbeat.
-func (c *Core) disturbs(message Message) bool {
+// disturbs reports whether a message of this term ends the quiet: all do but those from outside the configuration, which
+// is the same everywhere, and the answers to the leader's last heartbeat.
+func (c *Core) disturbs(from MemberID, message Message) bool {
+	if !c.configuration().IsMember(from) {
+		return false
+	}
 	m, answer := message.(*AppendEntriesResponse)
 	return !answer || c.role != Leader || m.Vote != Granted || m.LastLogIndex != c.log.lastIndex()
+}
+
+// callLeader wakes a leader that fell quiet without this member, which may not ask for votes. It sends an answer that
+// confirms nothing.
+func (c *Core) callLeader() {
+	if c.cfg.QuietTicks == 0 {
+		return
+	}
+	for _, id := range c.configuration().Voters {
+		if id != c.cfg.ID {
+			c.send(id, &AppendEntriesResponse{Term: c.hard.Term, Vote: Granted})
+		}
+	}
 }

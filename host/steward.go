@@ -25,6 +25,7 @@ func (h *Host) stewardLoop() {
 	ticks, stop := h.cfg.Clock.Tick(stewardInterval)
 	defer stop()
 	var told *catalogView
+	settled := map[*group]*groupStatus{}
 	for {
 		select {
 		case <-h.quit:
@@ -35,8 +36,9 @@ func (h *Host) stewardLoop() {
 		if view != told {
 			h.tellHosts(view)
 			told = view
+			clear(settled)
 		}
-		for _, led := range h.ledHere(view) {
+		for _, led := range h.ledHere(view, settled) {
 			if err := h.pursue(led); err != nil {
 				h.cfg.Logger.Warn("a change of members goes on later", "group", led.ref.Name, "error", err)
 			}
@@ -74,8 +76,9 @@ func (h *Host) catalogHosts(view *catalogView) map[consensus.MemberID]string {
 	return out
 }
 
-// ledHere lists the groups that are led from this host and not as the catalog has them, the catalog first.
-func (h *Host) ledHere(view *catalogView) []*group {
+// ledHere lists the groups that are led from this host and not as the catalog has them, the catalog first. Those that
+// had nothing to change are in settled with their status, and are not looked at again until it changes.
+func (h *Host) ledHere(view *catalogView, settled map[*group]*groupStatus) []*group {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	var out []*group
@@ -84,9 +87,14 @@ func (h *Host) ledHere(view *catalogView) []*group {
 			continue
 		}
 		status := held.group.status.Load()
+		if settled[held.group] == status {
+			continue
+		}
 		record, ok := view.record(name)
 		if ok && record.ID == held.group.ref.ID && status.Role == consensus.Leader && (!record.settled() || record.news(&status.Status) != nil) {
 			out = append(out, held.group)
+		} else if ok {
+			settled[held.group] = status
 		}
 	}
 	slices.SortFunc(out, func(a, b *group) int { return int(min(a.ref.ID, 1)) - int(min(b.ref.ID, 1)) })
