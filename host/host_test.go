@@ -3,6 +3,8 @@ package host
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -232,4 +234,13 @@ func TestRequestRefusals(t *testing.T) {
 	if _, _, err := h.host.Piece(BlobRequest{Group: &id}); err == nil {
 		t.Error("a piece of no group")
 	}
+}
+
+// chunkFiles counts what a group stored beside its log.
+func (h *home) chunkFiles(id GroupID) int {
+	entries, err := os.ReadDir(filepath.Join(h.town.dir, h.name, "groups", fmt.Sprintf("%016x", uint64(id))))
+	if err != nil {
+		return 0
+	}
+	return len(entries)
 }

@@ -92,7 +92,7 @@ func (g *group) idle() bool {
 	if len(g.waiting) > 0 || len(g.asking) > 0 || len(g.asked) > 0 || len(g.reads) > 0 || len(g.forwards.sent) > 0 {
 		return false
 	}
-	if g.saving != nil || g.fetch.cancel != nil || g.changing.Load() != nil || g.comparing() {
+	if g.saving != nil || g.fetch.cancel != nil || g.comparing() {
 		return false
 	}
 	return g.watch.active.Load() == 0 && g.applier.holding.Load() == 0 && g.waiters.none() && g.applier.views.none()

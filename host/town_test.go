@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -33,6 +32,8 @@ type town struct {
 	mu        sync.RWMutex
 	receivers map[townAddress]func(consensus.Envelope)
 	cut       map[[2]string]bool
+	// frames counts the messages between members of groups, the catalog's left out.
+	frames atomic.Int64
 	// over are members whose disk was lost: no message may come from them.
 	over []consensus.MemberID
 }
@@ -96,6 +97,7 @@ func townTiming() Timing {
 	timing := simTiming()
 	timing.RequestTimeout = 5 * time.Second
 	timing.SnapshotBytes = 1500
+	timing.QuietTicks = 20
 	return timing
 }
 
@@ -351,6 +353,9 @@ func (h *home) opened() []string {
 func (h *home) Send(group GroupRef, messages []Addressed) {
 	h.town.mu.RLock()
 	defer h.town.mu.RUnlock()
+	if group.ID != 0 {
+		h.town.frames.Add(int64(len(messages)))
+	}
 	for _, a := range messages {
 		if slices.Contains(h.town.over, a.Envelope.From) {
 			h.town.t.Errorf("%s sent %T as member %s, whose disk is lost", h.name, a.Envelope.Message, a.Envelope.From)
@@ -486,13 +491,4 @@ func (c *townClock) advance(d time.Duration) {
 func noLeaks(t *testing.T, before int) {
 	t.Helper()
 	eventually(t, "the goroutines end", func() bool { return runtime.NumGoroutine() <= before })
-}
-
-// chunkFiles counts what a group stored beside its log.
-func (h *home) chunkFiles(id GroupID) int {
-	entries, err := os.ReadDir(filepath.Join(h.town.dir, h.name, "groups", fmt.Sprintf("%016x", uint64(id))))
-	if err != nil {
-		return 0
-	}
-	return len(entries)
 }
