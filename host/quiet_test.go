@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/groutlabs/grout/consensus"
+	"github.com/groutlabs/grout/sdk/api"
 )
 
 // ticking counts the loops that take ticks.
@@ -83,6 +85,16 @@ func TestQuietGroups(t *testing.T) {
 	}
 	if after := w.leader("g"); after != before {
 		t.Errorf("%s led, %s leads", before.name, after.name)
+	}
+	// The group is quiet long before this deadline, but its loop is awake.
+	r := before.ask(CommandRequest{Group: "g", Payload: []byte("wait"), Timeout: 10 * time.Second})
+	if codeOf(r.Err) != api.CodeUnknown {
+		t.Errorf("a command that hangs: %+v", r)
+	}
+	for _, h := range w.all() {
+		for _, machine := range h.machines.made {
+			close(machine.gate)
+		}
 	}
 }
 

@@ -78,7 +78,7 @@ var hostLoop = []mutation{
 		i.next.persisted`}},
 	},
 	{
-		name: "swamped-member-hears-nobody", breaks: "R5", file: "host/group.go", tests: inHost("TestASwampedMemberKeepsItsLeader"),
+		name: "swamped-member-hears-nobody", breaks: "R5", file: "host/exchange.go", tests: inHost("TestASwampedMemberKeepsItsLeader"),
 		edits: []edit{{"return g.core.Step(m.From, &heard)", "return nil"}},
 	},
 	{
