@@ -10,21 +10,18 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
 	"time"
 
-	"github.com/groutlabs/grout/cmd/grout/internal/embedded"
-	"github.com/groutlabs/grout/cmd/grout/internal/procs"
+	"github.com/groutlabs/grout/cmd/grout/internal/benchkit"
 	"github.com/groutlabs/grout/host"
 	"github.com/groutlabs/grout/sdk/api"
 	"github.com/groutlabs/grout/sdk/client"
 )
 
 const (
-	group = "kv"
 	// target is how many election timeouts the median may take.
 	target = 1.5
 	// phaseTimeout bounds the wait for a new leader, and for a host to catch up.
@@ -53,24 +50,19 @@ func run(ctx context.Context, kills, clients int) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	hosts, stop, err := start(ctx, dir)
+	c, err := benchkit.Start(ctx, dir)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, stop()) }()
-	c, err := client.Connect(client.Config{URL: hosts.URL})
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	load := startLoad(ctx, c.Group(group), clients)
-	defer func() { err = errors.Join(err, load.stop()) }()
+	defer func() { err = errors.Join(err, c.Close()) }()
+	load := benchkit.StartLoad(ctx, c.Client.Group(benchkit.Group), clients)
+	defer func() { err = errors.Join(err, load.Stop()) }()
 	timing := host.DefaultTiming()
 	timeout := timing.Tick * time.Duration(timing.ElectionTicks)
 	fmt.Printf("%d clients write to one group on three hosts; the shortest election timeout is %s\n\n", clients, timeout)
 	var pauses []time.Duration
 	for n := range kills {
-		pause, err := kill(ctx, hosts, c, load)
+		pause, err := kill(ctx, c, load)
 		if err != nil {
 			return err
 		}
@@ -84,64 +76,30 @@ func run(ctx context.Context, kills, clients int) (err error) {
 	return nil
 }
 
-// start runs a server and three hosts with the group.
-func start(ctx context.Context, dir string) (*procs.Hosts, func() error, error) {
-	binary, err := procs.Build(ctx, dir, "grout", procs.Grout)
-	if err != nil {
-		return nil, nil, err
-	}
-	server, err := embedded.Start(embedded.Config{})
-	if err != nil {
-		return nil, nil, err
-	}
-	h := &procs.Hosts{Binary: binary, Dir: dir, URL: server.URL(), Names: []string{"h1", "h2", "h3"}}
-	stop := func() error {
-		err := h.Stop()
-		server.Close()
-		return err
-	}
-	for _, name := range h.Names {
-		err = errors.Join(err, h.Start(name))
-	}
-	module := filepath.Join(dir, "kv.wasm")
-	for _, args := range [][]string{
-		{"build", filepath.Join("examples", "wasm", "kv"), "-o", module},
-		{"deploy", group, module, "--replicas", "3"},
-	} {
-		if err == nil {
-			_, err = h.CLI(ctx, args...)
-		}
-	}
-	if err != nil {
-		return nil, nil, errors.Join(err, stop())
-	}
-	return h, stop, nil
-}
-
 // kill ends the leader's host and waits until a command of a later term is acknowledged, and the host is back.
-func kill(ctx context.Context, hosts *procs.Hosts, c *client.Client, load *load) (pause time.Duration, err error) {
+func kill(ctx context.Context, c *benchkit.Cluster, load *benchkit.Load) (pause time.Duration, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, phaseTimeout, fmt.Errorf("the group is not well again after %s", phaseTimeout))
 	defer cancel()
-	before, err := load.next(ctx, 0)
+	before, err := load.Next(ctx, 0)
 	if err != nil {
 		return 0, err
 	}
-	info, err := c.Admin().Info(ctx, group)
+	info, err := c.Client.Admin().Info(ctx, benchkit.Group)
 	if err != nil {
 		return 0, err
 	}
-	if err := hosts.Kill(info.Leader); err != nil {
+	if err := c.Kill(info.Leader); err != nil {
 		return 0, err
 	}
 	killed := time.Now()
-	after, err := load.next(ctx, max(before.term, info.Term)+1)
+	after, err := load.Next(ctx, max(before.Term, info.Term)+1)
 	if err != nil {
 		return 0, err
 	}
-	if err := hosts.Start(info.Leader); err != nil {
+	if err := c.Hosts.Start(info.Leader); err != nil {
 		return 0, err
 	}
-	return after.at.Sub(killed), caughtUp(ctx, c, info.Leader, after.index)
+	return after.At.Sub(killed), caughtUp(ctx, c.Client, info.Leader, after.Index)
 }
 
 // caughtUp waits until a host has applied an entry.
@@ -154,7 +112,7 @@ func caughtUp(ctx context.Context, c *client.Client, name string, index uint64) 
 		if err != nil {
 			return err
 		}
-		has := func(g api.GroupBrief) bool { return g.Group == group && g.Applied >= index }
+		has := func(g api.GroupBrief) bool { return g.Group == benchkit.Group && g.Applied >= index }
 		if slices.ContainsFunc(statuses, func(s api.HostStatus) bool {
 			return strings.EqualFold(s.Host, name) && slices.ContainsFunc(s.Groups, has)
 		}) {

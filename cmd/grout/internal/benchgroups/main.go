@@ -12,12 +12,14 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
 
+	"github.com/groutlabs/grout/cmd/grout/internal/benchkit"
 	"github.com/groutlabs/grout/cmd/grout/internal/embedded"
 	"github.com/groutlabs/grout/cmd/grout/internal/procs"
 	"github.com/groutlabs/grout/sdk/api"
@@ -65,7 +67,7 @@ func run(ctx context.Context, groups, hosts int, idle time.Duration) (err error)
 		err = errors.Join(err, b.hosts.Stop())
 		b.server.Close()
 	}()
-	fmt.Printf("%d groups of the counter example, a replica on each of %d hosts, %d processors\n\n", groups, hosts, processors())
+	fmt.Printf("%d groups of the counter example, a replica on each of %d hosts, %d processors\n\n", groups, hosts, runtime.GOMAXPROCS(0))
 	for _, phase := range []func(context.Context) error{
 		b.deploy, func(ctx context.Context) error { return b.rest(ctx, idle) }, b.restart,
 		func(ctx context.Context) error { return b.rest(ctx, idle) }, b.failover,
@@ -92,7 +94,7 @@ type bench struct {
 	module string
 	groups []string
 	// empty is the memory of the first host without groups.
-	empty memory
+	empty benchkit.Memory
 }
 
 func start(ctx context.Context, dir string, groups, hosts int) (*bench, error) {
@@ -142,7 +144,7 @@ func (b *bench) startHosts(ctx context.Context) (err error) {
 	if err := wait(ctx, settle); err != nil {
 		return err
 	}
-	b.empty, err = memoryOf(b.hosts.Pid(b.hosts.Names[0]))
+	b.empty, err = benchkit.MemoryOf(b.hosts.Pid(b.hosts.Names[0]))
 	return err
 }
 
@@ -196,7 +198,7 @@ func (b *bench) rest(ctx context.Context, idle time.Duration) error {
 		return err
 	}
 	pids := b.pids()
-	before, err := cpuOf(pids)
+	before, err := benchkit.ProcessorTime(pids)
 	if err != nil {
 		return err
 	}
@@ -204,12 +206,12 @@ func (b *bench) rest(ctx context.Context, idle time.Duration) error {
 	if err := wait(ctx, idle); err != nil {
 		return err
 	}
-	after, err := cpuOf(pids)
+	after, err := benchkit.ProcessorTime(pids)
 	if err != nil {
 		return err
 	}
 	used := after - before
-	m, err := memoryOf(pids[0])
+	m, err := benchkit.MemoryOf(pids[0])
 	if err != nil {
 		return err
 	}
@@ -221,8 +223,8 @@ func (b *bench) rest(ctx context.Context, idle time.Duration) error {
 		name       string
 		empty, now int64
 	}{
-		{"resident", b.empty.resident, m.resident}, {"  anonymous", b.empty.anonymous, m.anonymous},
-		{"  shared (checkpoints)", b.empty.shared, m.shared}, {"  files (the program)", b.empty.files, m.files},
+		{"resident", b.empty.Resident, m.Resident}, {"  anonymous", b.empty.Anonymous, m.Anonymous},
+		{"  shared (checkpoints)", b.empty.Shared, m.Shared}, {"  files (the program)", b.empty.Files, m.Files},
 	} {
 		fmt.Printf("%-22s %12d %12d %14d\n", row.name, row.empty, row.now, (row.now-row.empty)/n)
 	}

@@ -1,38 +1,37 @@
-package main
+package benchkit
 
 import (
 	"fmt"
 	"os"
-	"runtime"
 	"strconv"
 	"strings"
 	"time"
 )
 
-// memory is what a process has in memory, in KiB.
-type memory struct{ resident, anonymous, shared, files int64 }
+// Memory is what a process has in memory, in KiB. Shared are the checkpoints of machines, Files the program.
+type Memory struct{ Resident, Anonymous, Shared, Files int64 }
 
-// memoryOf reads /proc/PID/status.
-func memoryOf(pid int) (memory, error) {
+// MemoryOf reads /proc/PID/status.
+func MemoryOf(pid int) (Memory, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
-		return memory{}, fmt.Errorf("the memory of a process is read from /proc, which is Linux's: %w", err)
+		return Memory{}, fmt.Errorf("the memory of a process is read from /proc, which is Linux's: %w", err)
 	}
-	var m memory
-	for name, value := range map[string]*int64{"VmRSS": &m.resident, "RssAnon": &m.anonymous, "RssShmem": &m.shared, "RssFile": &m.files} {
+	var m Memory
+	for name, value := range map[string]*int64{"VmRSS": &m.Resident, "RssAnon": &m.Anonymous, "RssShmem": &m.Shared, "RssFile": &m.Files} {
 		_, rest, ok := strings.Cut(string(text), name+":")
 		if !ok {
-			return memory{}, fmt.Errorf("/proc/%d/status has no %s", pid, name)
+			return Memory{}, fmt.Errorf("/proc/%d/status has no %s", pid, name)
 		}
 		if *value, err = strconv.ParseInt(strings.Fields(rest)[0], 10, 64); err != nil {
-			return memory{}, fmt.Errorf("/proc/%d/status: %s: %w", pid, name, err)
+			return Memory{}, fmt.Errorf("/proc/%d/status: %s: %w", pid, name, err)
 		}
 	}
 	return m, nil
 }
 
-// cpuOf sums the processor time of processes so far, from /proc/PID/stat.
-func cpuOf(pids []int) (time.Duration, error) {
+// ProcessorTime sums the processor time of processes so far, from /proc/PID/stat.
+func ProcessorTime(pids []int) (time.Duration, error) {
 	const tick = 10 * time.Millisecond // USER_HZ is 100 on every architecture that Go has
 	total := time.Duration(0)
 	for _, pid := range pids {
@@ -56,5 +55,3 @@ func cpuOf(pids []int) (time.Duration, error) {
 	}
 	return total, nil
 }
-
-func processors() int { return runtime.GOMAXPROCS(0) }
