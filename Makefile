@@ -3,6 +3,7 @@
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 COMPARE     := consensus/durable/compare
+PEERS       := cmd/grout/internal/benchpeers
 VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 TIME        ?= 60s
 SEEDS       ?= 100000
@@ -13,8 +14,9 @@ NETWORK     ?= auto
 GROUPS      ?= 200
 KILLS       ?= 20
 HOSTS       ?= 3
+MIB         ?= 1024
 
-.PHONY: run test check build install bench bench-log bench-wasm bench-groups bench-failover profile chaos sim explore mutants fuzz fuzz-modules clean fmt
+.PHONY: run test check build install bench bench-log bench-wasm bench-groups bench-failover bench-state bench-hot bench-peers soak profile chaos sim explore mutants fuzz fuzz-modules clean fmt
 
 # The demonstration: three hosts, a killed leader, the right answer. INPUT=file for another text.
 run:
@@ -29,6 +31,7 @@ check:
 	@test -z "$$(gofmt -l .)" || { echo "gofmt: these files are not formatted:"; gofmt -l .; exit 1; }
 	go vet ./...
 	cd $(COMPARE) && go vet ./...
+	cd $(PEERS) && go vet ./...
 	go run $(STATICCHECK) ./...
 	go mod tidy -diff
 	go test -race -timeout 40m ./...
@@ -61,6 +64,26 @@ bench-groups:
 # The host that leads a group under load is killed KILLS times: how long the group takes no commands.
 bench-failover:
 	go run ./cmd/grout/internal/benchfailover -kills $(KILLS)
+
+# A state of MIB MiB under full load: what a snapshot costs, and how fast a host that was away catches up.
+bench-state:
+	go run ./cmd/grout/internal/benchstate -mib $(MIB)
+
+# The hot parts one by one, with their allocations: a step of the core, a frame, an append to the log, a command, a
+# checkpoint, a query.
+bench-hot:
+	go test -run '^$$' -bench . -benchtime 5000x ./consensus
+	go test -run '^$$' -bench Frame -benchtime 5000x ./transport/nats
+	go test -run '^$$' -bench Append -benchtime 2000x ./consensus/durable
+	go test -run '^$$' -bench 'Apply|Query' -benchtime 20000x ./wasmsm
+
+# The same work against etcd, hashicorp/raft and JetStream, in a module of its own.
+bench-peers:
+	cd $(PEERS) && go run .
+
+# Hosts under full load for TIME (make soak TIME=10m): what they have in memory and on disk, elections, lost commands.
+soak:
+	go run ./cmd/grout/internal/benchsoak -time $(TIME)
 
 # A CPU profile of each row of the benchmark, and a heap profile, in profiles/.
 profile:

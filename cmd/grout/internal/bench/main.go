@@ -17,13 +17,13 @@ import (
 	"runtime/pprof"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 	"github.com/nats-io/nats-server/v2/server"
 	natsgo "github.com/nats-io/nats.go"
 
+	"github.com/groutlabs/grout/cmd/grout/internal/benchkit"
 	"github.com/groutlabs/grout/cmd/grout/internal/node"
 	"github.com/groutlabs/grout/transport/nats"
 )
@@ -263,53 +263,11 @@ func measure(name string, n int, do func(worker, i int) error) (row, error) {
 	if !asked(name, n) {
 		return row{}, nil
 	}
-	var measuring, stop atomic.Bool
-	histograms := make([]*hdrhistogram.Histogram, n)
-	errs := make([]error, n)
-	var group sync.WaitGroup
-	for worker := range n {
-		histograms[worker] = hdrhistogram.New(1, int64(time.Minute), 3)
-		group.Go(func() { errs[worker] = loop(&measuring, &stop, histograms[worker], worker, do) })
-	}
-	<-time.After(*warmup)
-	stopProfile, err := profileRow(name, n)
+	result, err := benchkit.Measurement{
+		Workers: n, Do: do, Warmup: *warmup, Time: *duration, Begin: func() (func() error, error) { return profileRow(name, n) },
+	}.Run()
 	if err != nil {
-		return row{}, err
+		return row{}, fmt.Errorf("%s: %w", name, err)
 	}
-	processor := processorTime()
-	measuring.Store(true)
-	began := time.Now()
-	<-time.After(*duration)
-	elapsed := time.Since(began)
-	processor = processorTime() - processor
-	measuring.Store(false)
-	stop.Store(true)
-	group.Wait()
-	if err := stopProfile(); err != nil {
-		return row{}, err
-	}
-	total := hdrhistogram.New(1, int64(time.Minute), 3)
-	for worker := range n {
-		if errs[worker] != nil {
-			return row{}, fmt.Errorf("%s: %w", name, errs[worker])
-		}
-		total.Merge(histograms[worker])
-	}
-	done := max(total.TotalCount(), 1)
-	return row{name, n, float64(done) / elapsed.Seconds(), total, (processor / time.Duration(done)).Round(100 * time.Nanosecond)}, nil
-}
-
-func loop(measuring, stop *atomic.Bool, latency *hdrhistogram.Histogram, worker int, do func(worker, i int) error) error {
-	for i := 0; !stop.Load(); i++ {
-		began := time.Now()
-		if err := do(worker, i); err != nil {
-			return err
-		}
-		if measuring.Load() {
-			if err := latency.RecordValue(int64(time.Since(began))); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+	return row{name, n, result.Rate, result.Latency, result.Processor}, nil
 }
