@@ -360,6 +360,13 @@ func (c *Core) Role() Role { return c.role }
 // LogBytes returns what the entries held in memory count against byte bounds.
 func (c *Core) LogBytes() int { return c.log.bytes }
 
+// LogBytesTo returns the part of LogBytes up to and including index.
+func (c *Core) LogBytesTo(index Index) int { return c.log.bytesTo(index) }
+
+// Tail returns an index after which there are at most so many entries and bytes up to and including last, as LogBytes counts
+// them.
+func (c *Core) Tail(last, entries Index, bytes int) Index { return c.log.tail(last, entries, bytes) }
+
 // Last returns the position of the last entry, committed or not.
 func (c *Core) Last() Cursor { return c.log.last() }
 

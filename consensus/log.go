@@ -94,6 +94,26 @@ func (l *entryLog) slice(first, last Index, maxBytes int) []LogEntry {
 // entryBytes is what an entry counts against byte bounds: its payload and a frame's overhead.
 func entryBytes(e LogEntry) int { return len(e.Payload) + 24 }
 
+// bytesTo is what the entries up to and including index count.
+func (l *entryLog) bytesTo(index Index) int {
+	size := 0
+	for _, e := range l.entries[:min(max(index, l.base.Index), l.lastIndex())-l.base.Index] {
+		size += entryBytes(e)
+	}
+	return size
+}
+
+// tail goes back from last over at most so many entries and bytes, and returns the index before them.
+func (l *entryLog) tail(last, entries Index, bytes int) Index {
+	for ; last > l.base.Index && last <= l.lastIndex() && entries > 0; entries-- {
+		if bytes -= entryBytes(l.entries[last-l.base.Index-1]); bytes < 0 {
+			break
+		}
+		last--
+	}
+	return last
+}
+
 func (l *entryLog) append(entries ...LogEntry) {
 	for _, e := range entries {
 		l.bytes += entryBytes(e)

@@ -71,3 +71,27 @@ func TestHint(t *testing.T) {
 		}
 	}
 }
+
+// TestTail shows that what stays before a snapshot is bounded by entries and by bytes, whichever is less, and by what is there.
+func TestTail(t *testing.T) {
+	l := entryLog{base: Cursor{Term: 1, Index: 10}}
+	for i := Index(11); i <= 20; i++ {
+		l.append(LogEntry{Term: 1, Index: i, Payload: make([]byte, 76)}) // 100 bytes each, as they count
+	}
+	for _, c := range []struct {
+		last, entries Index
+		bytes         int
+		want          Index
+	}{
+		{20, 3, 10_000, 17}, {20, 100, 299, 18}, {20, 100, 300, 17}, {20, 100, 10_000, 10}, {15, 2, 10_000, 13}, {20, 100, 99, 20}, {10, 5, 500, 10}, {9, 5, 500, 9}, {21, 5, 500, 21},
+	} {
+		if got := l.tail(c.last, c.entries, c.bytes); got != c.want {
+			t.Errorf("tail(%d, %d, %d) is %d, want %d", c.last, c.entries, c.bytes, got, c.want)
+		}
+	}
+	for index, want := range map[Index]int{5: 0, 10: 0, 11: 100, 20: 1000, 99: 1000} {
+		if got := l.bytesTo(index); got != want {
+			t.Errorf("bytesTo(%d) is %d, want %d", index, got, want)
+		}
+	}
+}

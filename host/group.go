@@ -110,6 +110,8 @@ type group struct {
 	fetch  fetchState
 	// markerAt is the index of the last snapshot marker that this member proposed.
 	markerAt consensus.Index
+	// kept are the bytes of the log that the last snapshot covers, or that there were at the last marker.
+	kept int
 	// handed is the index of the last entry that the applier was given.
 	handed consensus.Index
 	hashes hashes

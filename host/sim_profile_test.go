@@ -119,11 +119,14 @@ func newSimProfile(rng *rand.Rand, steps int) simProfile {
 	p.weights[faultSpoil] = 0
 	if p.spoils = rng.IntN(6) == 0; p.spoils {
 		// A member that has to be asked must not need the snapshot in dispute: the log is kept.
-		p.timing.RetainEntries, p.weights[faultUpgrade] = 1000, 0
+		p.timing.RetainEntries, p.timing.RetainBytes, p.weights[faultUpgrade] = 1000, 1<<30, 0
 		p.porcupine, p.weights[faultSpoil] = false, 2
 	}
 	for _, weight := range p.weights {
 		p.total += weight
+	}
+	if p.timing.RetainBytes = max(p.timing.RetainBytes, 100+rng.IntN(4000)); rng.IntN(2) == 0 {
+		p.timing.RetainBytes = 1 << 30
 	}
 	if rng.IntN(2) == 0 {
 		p.timing.QuietTicks = 1 + rng.IntN(3*p.timing.ElectionTicks)

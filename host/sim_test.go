@@ -72,7 +72,7 @@ const simGroup = GroupID(5)
 func simTiming() Timing {
 	return Timing{
 		Tick: 50 * time.Millisecond, ElectionTicks: 10, HeartbeatTicks: 2, RequestTimeout: 5 * time.Second,
-		SnapshotBytes: 1 << 30, RetainEntries: 8, MaxMessageBytes: 4 << 10,
+		SnapshotBytes: 1 << 30, RetainEntries: 8, RetainBytes: 1 << 30, MaxMessageBytes: 4 << 10,
 	}
 }
 

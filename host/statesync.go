@@ -79,10 +79,7 @@ func (g *group) snapshotSaved(meta consensus.SnapshotMeta, digest Digest, err er
 		g.inbox.fail(fmt.Errorf("host: saving the snapshot at %s: %w", meta.Anchor, err))
 		return
 	}
-	keepAfter := consensus.Index(0)
-	if meta.Anchor.Index > g.timing.RetainEntries {
-		keepAfter = meta.Anchor.Index - g.timing.RetainEntries
-	}
+	keepAfter := g.core.Tail(meta.Anchor.Index, g.timing.RetainEntries, g.timing.RetainBytes)
 	// Nobody shall have to begin with the module of before: who lacks entries from then gets the snapshot.
 	keepAfter = max(keepAfter, upgraded)
 	g.core.SnapshotTaken(meta, keepAfter)
@@ -99,12 +96,14 @@ func (g *group) knowSnapshot(meta *consensus.SnapshotMeta, copied Digest) {
 	var digest Digest
 	copy(digest[:], meta.Manifest) // a member in quarantine has not looked at it
 	g.fetch.snapshot, g.fetch.current, g.handed = meta.Anchor.Index, digest, meta.Anchor.Index
+	g.kept = g.core.LogBytesTo(meta.Anchor.Index)
 	g.hashes.add(meta.Anchor, stateHash{digest: digest, copied: digest == copied})
 }
 
 // adoptSnapshot forgets the chunks that neither this snapshot nor the one before it needs.
 func (g *group) adoptSnapshot(anchor consensus.Index, digest Digest) {
 	g.fetch.snapshot, g.fetch.previous, g.fetch.current = anchor, g.fetch.current, digest
+	g.kept = g.core.LogBytesTo(anchor)
 	keep := map[Digest]bool{}
 	for _, d := range []Digest{g.fetch.previous, digest} {
 		if d == (Digest{}) || !g.chunks.Has(d) {
@@ -130,10 +129,7 @@ func (g *group) keepLogShort() {
 	if g.core.Role() != consensus.Leader || g.saving != nil {
 		return
 	}
-	if g.core.LogBytes() < g.timing.SnapshotBytes || g.core.Commit() < g.markerAt {
-		return
-	}
-	if g.core.Last().Index-max(g.fetch.snapshot, g.markerAt) <= g.timing.RetainEntries {
+	if g.core.LogBytes()-g.kept < g.timing.SnapshotBytes || g.core.Commit() < g.markerAt {
 		return
 	}
 	if err := g.mark(); err != nil {
@@ -145,7 +141,7 @@ func (g *group) keepLogShort() {
 func (g *group) mark() error {
 	first, _, err := g.core.Propose(consensus.EntrySnapshotMarker, nil)
 	if err == nil {
-		g.markerAt = first.Index
+		g.markerAt, g.kept = first.Index, g.core.LogBytes()
 	}
 	return err
 }

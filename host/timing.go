@@ -18,10 +18,11 @@ type Timing struct {
 	QuietTicks int
 	// RequestTimeout bounds a client's wait where the client sets no bound.
 	RequestTimeout time.Duration
-	// SnapshotBytes is how much log a group gathers before it takes a snapshot, and RetainEntries
-	// how many entries before the snapshot stay for members that are a little behind.
+	// SnapshotBytes is how much log a group gathers before it takes a snapshot. RetainEntries and RetainBytes
+	// bound what stays before the snapshot for members that are a little behind.
 	SnapshotBytes int
 	RetainEntries consensus.Index
+	RetainBytes   int
 	// MaxMessageBytes bounds the entries of one message between members; the transport knows the size.
 	MaxMessageBytes int
 }
@@ -30,7 +31,7 @@ type Timing struct {
 func DefaultTiming() Timing {
 	return Timing{
 		Tick: 50 * time.Millisecond, ElectionTicks: 16, HeartbeatTicks: 2, QuietTicks: 32, RequestTimeout: 5 * time.Second,
-		SnapshotBytes: 16 << 20, RetainEntries: 2048, MaxMessageBytes: 512 << 10,
+		SnapshotBytes: 16 << 20, RetainEntries: 2048, RetainBytes: 16 << 20, MaxMessageBytes: 512 << 10,
 	}
 }
 
@@ -42,8 +43,8 @@ func (t Timing) validate() error {
 		return fmt.Errorf("%w: Timing.QuietTicks is %d, must not be negative", ErrBadConfig, t.QuietTicks)
 	case t.RequestTimeout <= 0:
 		return fmt.Errorf("%w: Timing.RequestTimeout is %s, must be positive", ErrBadConfig, t.RequestTimeout)
-	case t.SnapshotBytes < 1 || t.RetainEntries < 1 || t.MaxMessageBytes < 1:
-		return fmt.Errorf("%w: Timing.SnapshotBytes, RetainEntries and MaxMessageBytes must be positive", ErrBadConfig)
+	case t.SnapshotBytes < 1 || t.RetainEntries < 1 || t.RetainBytes < 1 || t.MaxMessageBytes < 1:
+		return fmt.Errorf("%w: Timing.SnapshotBytes, RetainEntries, RetainBytes and MaxMessageBytes must be positive", ErrBadConfig)
 	case t.HeartbeatTicks < 1 || t.ElectionTicks < 2*t.HeartbeatTicks:
 		return fmt.Errorf("%w: Timing.ElectionTicks is %d and HeartbeatTicks %d: the first must be at least twice the second, which must be positive",
 			ErrBadConfig, t.ElectionTicks, t.HeartbeatTicks)

@@ -115,10 +115,17 @@ func (b *bench) fill(ctx context.Context) error {
 	if err := context.Cause(ctx); err != nil {
 		return err
 	}
-	m, err := benchkit.MemoryOf(b.Pid(b.Names[0]))
-	fmt.Printf("%d MiB of state written in %.1f s; host %s has %d MiB resident, %d of them checkpoints\n", b.values*valueBytes>>20,
-		time.Since(began).Seconds(), b.Names[0], m.Resident>>10, m.Shared>>10)
-	return err
+	fmt.Printf("%d MiB of state written in %.1f s\n", b.values*valueBytes>>20, time.Since(began).Seconds())
+	for _, name := range b.Names {
+		if pid := b.Pid(name); pid != 0 {
+			m, err := benchkit.MemoryOf(pid)
+			if err != nil {
+				return err
+			}
+			fmt.Printf("host %s has %d MiB resident, %d of them checkpoints\n", name, m.Resident>>10, m.Shared>>10)
+		}
+	}
+	return nil
 }
 
 // snapshots measures stretches of load in which a snapshot is written on all hosts, and stretches without one.
