@@ -18,6 +18,8 @@ import (
 // BlobStore keeps immutable blobs in one folder, each in a file named by its SHA-256. Its methods may
 // be called from several goroutines. After a write or sync that failed it stores nothing any more: a
 // second sync would report success for what the first one lost.
+//
+// Files are synced many at a time, and get their names then, so that no name ever vouches for bytes that are not on the disk.
 type BlobStore struct {
 	// dir is the folder's name, for messages.
 	dir   string
@@ -27,11 +29,29 @@ type BlobStore struct {
 	mu     sync.Mutex
 	// held are the digests that are stored, and the blobs' sizes.
 	held map[Digest]int64
+	// pending are those of held that have no name yet, and unsynced the bytes of them.
+	pending  map[Digest]*pendingBlob
+	unsynced int64
 	// broken is the failure that ended storing, nil until then.
 	broken error
 	// parts numbers the files that are being written.
 	parts uint64
+	// naming is held by the one who syncs pending blobs and names them.
+	naming sync.Mutex
 }
+
+// pendingBlob is a blob in a file that is not synced.
+type pendingBlob struct {
+	digest Digest
+	part   string
+	size   int64
+	// dropped is set when the blob was removed meanwhile.
+	dropped bool
+}
+
+// maxUnsynced is how many bytes wait for a sync at most: enough for a sync to cost little for each blob, and not so many
+// that other syncs of the device wait long.
+const maxUnsynced = 16 << 20
 
 // OpenBlobStore opens a folder, making it when needed, and removes what an interrupted Put left.
 func OpenBlobStore(dir string) (*BlobStore, error) {
@@ -42,7 +62,7 @@ func OpenBlobStore(dir string) (*BlobStore, error) {
 }
 
 func openFolder(dir string, files folder) (*BlobStore, error) {
-	s := &BlobStore{dir: dir, files: files, held: map[Digest]int64{}}
+	s := &BlobStore{dir: dir, files: files, held: map[Digest]int64{}, pending: map[Digest]*pendingBlob{}}
 	sizes, err := files.List()
 	if err != nil {
 		return nil, fmt.Errorf("host: blob folder: %w", err)
@@ -65,7 +85,7 @@ const partSuffix = ".part"
 
 func blobName(d Digest) string { return hex.EncodeToString(d[:]) }
 
-// Put stores data under its digest. The bytes are synced on return; the name is after Sync.
+// Put stores data under its digest. It is durable after Sync.
 //
 // # Errors
 //
@@ -78,32 +98,100 @@ func (s *BlobStore) Put(data []byte) (Digest, error) {
 	if err := s.failure(); err != nil {
 		return d, err
 	}
-	if err := s.write(blobName(d), data); err != nil {
+	part, err := s.write(data)
+	if err != nil {
 		return d, s.fail("storing a blob", err)
 	}
-	s.mu.Lock()
-	s.held[d] = int64(len(data))
-	s.mu.Unlock()
+	again, full := s.hold(&pendingBlob{digest: d, part: part, size: int64(len(data))})
+	if again {
+		err = s.files.Remove(part)
+	}
+	if err == nil && full {
+		err = s.nameAll()
+	}
+	if err != nil {
+		return d, s.fail("storing a blob", err)
+	}
 	return d, nil
 }
 
-// write makes a file with data, synced, or leaves none.
-func (s *BlobStore) write(name string, data []byte) error {
-	part := s.part()
+// write makes a file with data, or leaves none.
+func (s *BlobStore) write(data []byte) (part string, err error) {
+	part = s.part()
 	file, err := s.files.Create(part)
 	if err != nil {
+		return "", err
+	}
+	_, err = file.Write(data)
+	if err = errors.Join(err, file.Close()); err != nil {
+		return "", errors.Join(err, s.files.Remove(part))
+	}
+	return part, nil
+}
+
+// hold takes a blob in. It reports whether somebody else stored it meanwhile, and whether it is time to sync.
+func (s *BlobStore) hold(b *pendingBlob) (again, full bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, again = s.held[b.digest]; again {
+		return true, false
+	}
+	s.held[b.digest], s.pending[b.digest] = b.size, b
+	s.unsynced += b.size
+	return false, s.unsynced >= maxUnsynced
+}
+
+// nameAll syncs the blobs that wait for it, and gives them their names.
+func (s *BlobStore) nameAll() error {
+	s.naming.Lock()
+	defer s.naming.Unlock()
+	s.mu.Lock()
+	batch := slices.SortedFunc(maps.Values(s.pending), func(a, b *pendingBlob) int { return bytes.Compare(a.digest[:], b.digest[:]) })
+	s.unsynced = 0
+	s.mu.Unlock()
+	if len(batch) == 0 {
+		return nil
+	}
+	parts := make([]string, len(batch))
+	for i, b := range batch {
+		parts[i] = b.part
+	}
+	if err := s.files.SyncFiles(parts); err != nil {
 		return err
 	}
-	if _, err = file.Write(data); err == nil {
-		err = file.Sync()
-	}
-	if err = errors.Join(err, file.Close()); err == nil {
-		err = s.files.Rename(part, name)
-	}
-	if err != nil {
-		return errors.Join(err, s.files.Remove(part))
+	for _, b := range batch {
+		if err := s.name(b); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+// name gives a synced blob its name, unless it was removed meanwhile.
+func (s *BlobStore) name(b *pendingBlob) error {
+	err := s.files.Rename(b.part, blobName(b.digest))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.pending[b.digest] == b {
+		delete(s.pending, b.digest)
+	}
+	if b.dropped {
+		err = s.files.Remove(blobName(b.digest)) // it is there if the file was when it got its name
+		if errors.Is(err, fs.ErrNotExist) {
+			err = nil
+		}
+	}
+	return err
+}
+
+// file is the name of a blob's file now.
+func (s *BlobStore) file(d Digest) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if b := s.pending[d]; b != nil {
+		return b.part
+	}
+	return blobName(d)
 }
 
 // part returns a new name for a file that is not complete yet.
@@ -114,7 +202,7 @@ func (s *BlobStore) part() string {
 	return strconv.FormatUint(s.parts, 10) + partSuffix
 }
 
-// Sync makes the names of all stored blobs durable.
+// Sync makes all stored blobs durable.
 //
 // # Errors
 //
@@ -123,9 +211,12 @@ func (s *BlobStore) Sync() error {
 	if err := s.failure(); err != nil {
 		return err
 	}
-	dir, err := s.files.Open(".")
+	err := s.nameAll()
 	if err == nil {
-		err = errors.Join(dir.Sync(), dir.Close())
+		var dir folderFile
+		if dir, err = s.files.Open("."); err == nil {
+			err = errors.Join(dir.Sync(), dir.Close())
+		}
 	}
 	if err != nil {
 		return s.fail("syncing a blob folder", err)
@@ -189,7 +280,11 @@ func (s *BlobStore) Get(d Digest) ([]byte, error) {
 
 // read returns length bytes from offset, or fewer when the file has become shorter.
 func (s *BlobStore) read(d Digest, offset, length int64) ([]byte, error) {
-	file, err := s.files.Open(blobName(d))
+	name := s.file(d)
+	file, err := s.files.Open(name)
+	if errors.Is(err, fs.ErrNotExist) && name != s.file(d) {
+		file, err = s.files.Open(s.file(d)) // it has got its name meanwhile
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%w: %x in %s", ErrMissing, d, s.dir)
 	}
@@ -252,9 +347,14 @@ func (s *BlobStore) Delete(d Digest) error {
 
 // remove deletes one blob; the caller holds the lock.
 func (s *BlobStore) remove(d Digest) error {
-	if err := s.files.Remove(blobName(d)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("host: deleting a blob in %s: %w", s.dir, err)
+	name := blobName(d)
+	if b := s.pending[d]; b != nil {
+		name, b.dropped = b.part, true
+		delete(s.pending, d)
 	}
 	delete(s.held, d)
+	if err := s.files.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("host: deleting a blob in %s: %w", s.dir, err)
+	}
 	return nil
 }

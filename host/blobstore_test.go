@@ -24,6 +24,9 @@ func openBlobs(t *testing.T, dir string) *BlobStore {
 func put(t *testing.T, s *BlobStore, data string) Digest {
 	t.Helper()
 	d, err := s.Put([]byte(data))
+	if err == nil {
+		err = s.Sync()
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

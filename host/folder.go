@@ -1,7 +1,9 @@
 package host
 
 import (
+	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 )
@@ -13,6 +15,8 @@ type folder interface {
 	Create(name string) (folderFile, error)
 	// Open opens a file for reading, or, as ".", the folder itself for its Sync.
 	Open(name string) (folderFile, error)
+	// SyncFiles makes the bytes of files durable, not their names.
+	SyncFiles(names []string) error
 	// Rename gives a file another name. It is durable after Sync of the folder.
 	Rename(from, to string) error
 	// Remove deletes a file. A file that is not there is an error that is fs.ErrNotExist.
@@ -42,6 +46,20 @@ func (d osFolder) Create(name string) (folderFile, error) {
 
 // Open implements folder.
 func (d osFolder) Open(name string) (folderFile, error) { return os.Open(d.path(name)) }
+
+// syncEach is SyncFiles one by one.
+func (d osFolder) syncEach(names []string) error {
+	for _, name := range names {
+		file, err := os.OpenFile(d.path(name), os.O_RDWR, 0)
+		if err == nil {
+			err = errors.Join(file.Sync(), file.Close())
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) { // it may have been removed
+			return err
+		}
+	}
+	return nil
+}
 
 // Rename implements folder.
 func (d osFolder) Rename(from, to string) error { return os.Rename(d.path(from), d.path(to)) }

@@ -195,6 +195,20 @@ func (f simFolder) Open(name string) (folderFile, error) {
 	}
 }
 
+// SyncFiles implements folder.
+func (f simFolder) SyncFiles(names []string) error {
+	for _, name := range names {
+		file, err := f.Open(name)
+		if err == nil {
+			err = file.Sync()
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
 // Rename implements folder.
 func (f simFolder) Rename(from, to string) error {
 	file := f.disk.files[from]

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"bytes"
 	"context"
 	"testing"
 
@@ -85,9 +86,11 @@ func (f *syncedFile) Write(p []byte) (int, error) {
 	return f.folderFile.Write(p)
 }
 
-func (f *syncedFile) Sync() error {
-	delete(f.in.dirty, f.name)
-	return f.folderFile.Sync()
+func (f *syncedFolder) SyncFiles(names []string) error {
+	for _, name := range names {
+		delete(f.dirty, name)
+	}
+	return f.osFolder.SyncFiles(names)
 }
 
 // TestBlobsAreSyncedBeforeTheirName shows that a blob gets its name when its bytes are on the disk: a name would
@@ -99,8 +102,36 @@ func TestBlobsAreSyncedBeforeTheirName(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	put(t, s, "some bytes")
-	if len(files.renamed) > 0 || len(files.dirty) > 0 {
-		t.Errorf("not synced: %v", files.renamed)
+	var stored []Digest
+	for i := range 3 * maxUnsynced / (2 * PageBytes) { // some are synced because they are many
+		d, err := s.Put(bytes.Repeat([]byte{byte(i), byte(i >> 8)}, PageBytes/2))
+		if err != nil {
+			t.Fatal(err)
+		}
+		stored = append(stored, d)
+		if got, err := s.Get(d); err != nil || len(got) != PageBytes {
+			t.Fatalf("blob %d before its sync: %d bytes, %v", i, len(got), err)
+		}
+	}
+	if len(files.dirty) == 0 || len(files.dirty) >= len(stored) {
+		t.Errorf("%d of %d blobs are not synced: the test shows nothing", len(files.dirty), len(stored))
+	}
+	if err := s.Delete(stored[len(stored)-1]); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	if len(files.renamed) > 0 {
+		t.Errorf("named before their bytes were synced: %v", files.renamed)
+	}
+	again, err := openFolder(dir, osFolder(dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, d := range stored {
+		if kept := i < len(stored)-1; again.Has(d) != kept {
+			t.Errorf("blob %d of %d: stored is %v", i, len(stored), again.Has(d))
+		}
 	}
 }

@@ -104,27 +104,37 @@ func (s *jetStream) createBucket(ctx context.Context) (*server.Server, error) {
 		return nil, err
 	}
 	for {
-		stream, err := js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
-			Name: "KV_" + kv, Subjects: []string{"$KV." + kv + ".>"}, MaxMsgsPerSubject: 1, Replicas: 3, Storage: jetstream.FileStorage,
-			Discard: jetstream.DiscardNew, AllowRollup: true, DenyDelete: true,
-		})
-		if err == nil {
-			info, err := stream.Info(ctx)
-			if err == nil && info.Cluster != nil {
-				for _, one := range s.servers {
-					if one.Name() == info.Cluster.Leader {
-						return one, nil
-					}
-				}
+		leader, err := createStream(ctx, js)
+		for _, one := range s.servers {
+			if err == nil && one.Name() == leader {
+				return one, nil
 			}
 		}
-		// The cluster elects its own leader first, and says so by no event that a client sees.
+		// The cluster elects its own leader first, says so by no event that a client sees, and answers nothing until then.
 		select {
 		case <-ctx.Done():
 			return nil, errors.Join(ctx.Err(), err)
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
+}
+
+// createStream makes the stream once, if the cluster answers, and returns the name of its leader.
+func createStream(ctx context.Context, js jetstream.JetStream) (leader string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	stream, err := js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
+		Name: "KV_" + kv, Subjects: []string{"$KV." + kv + ".>"}, MaxMsgsPerSubject: 1, Replicas: 3, Storage: jetstream.FileStorage,
+		Discard: jetstream.DiscardNew, AllowRollup: true, DenyDelete: true,
+	})
+	if err != nil {
+		return "", err
+	}
+	info, err := stream.Info(ctx)
+	if err != nil || info.Cluster == nil {
+		return "", err
+	}
+	return info.Cluster.Leader, nil
 }
 
 func (s *jetStream) connect(ctx context.Context, to *server.Server) (jetstream.KeyValue, error) {
