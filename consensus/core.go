@@ -57,6 +57,8 @@ type Core struct {
 	quiet     bool
 	lastWord  bool
 	idleTicks int
+	// suspected are the members whose hosts are not heard, as the host says.
+	suspected map[MemberID]bool
 
 	out effects
 }

@@ -40,7 +40,16 @@ func (c *Core) wakeUp() {
 // Suspect ends the quiet because nothing has been heard of another member's host for the shortest election timeout, or because
 // that member is not what it was. If it led, and fell quiet, it counts as silent for so long here. One of the voters then stands
 // for election before the others: each of them holds the whole log, and all suspect the leader at about the same time.
+//
+// Until Heard a leader falls quiet without that member, unless it has to count how long the member is silent (DemoteAfterTicks).
 func (c *Core) Suspect(id MemberID) {
+	if c.suspected[id] && c.leader != id {
+		return // known, and the group may have fallen quiet without it
+	}
+	if c.suspected == nil {
+		c.suspected = map[MemberID]bool{}
+	}
+	c.suspected[id] = true
 	c.wakeUp()
 	if c.role == Leader || c.leader != id || !c.lastWord || c.electionElapsed >= c.cfg.ElectionTicks {
 		return
@@ -54,8 +63,17 @@ func (c *Core) Suspect(id MemberID) {
 	}
 }
 
-// mayFallQuiet reports whether a leader has had nothing to do for long enough, and knows that every member holds the
-// whole log, all of it committed, and has answered the last round.
+// Heard takes a suspicion back, and wakes the group: the member may lack something.
+func (c *Core) Heard(id MemberID) {
+	if c.suspected[id] {
+		delete(c.suspected, id)
+		c.wakeUp()
+	}
+}
+
+// mayFallQuiet reports whether a leader has had nothing to do for long enough, and knows that every member that is not
+// suspected holds the whole log, all of it committed, and has answered the last round. Those are a majority: who hears nobody
+// has to leave office.
 func (c *Core) mayFallQuiet() bool {
 	last := c.log.lastIndex()
 	if c.cfg.QuietTicks == 0 || c.idleTicks < c.cfg.QuietTicks || len(c.reads) > 0 || c.transferee != NoMember {
@@ -64,12 +82,15 @@ func (c *Core) mayFallQuiet() bool {
 	if c.log.commit != last || c.log.stable != last || !c.committedInTerm() || c.configuration().Joint() {
 		return false
 	}
-	for _, p := range c.peers {
+	for id, p := range c.peers {
+		if c.suspected[id] && c.cfg.DemoteAfterTicks == 0 {
+			continue
+		}
 		if p.state != replicating || p.match != last || p.commitSent != last || p.round != c.round {
 			return false
 		}
 	}
-	return true
+	return c.configuration().decided(func(id MemberID) bool { return !c.suspected[id] })
 }
 
 // fallQuiet sends the last heartbeat.
@@ -77,6 +98,9 @@ func (c *Core) fallQuiet() {
 	c.quiet = true
 	c.round++
 	for _, id := range c.peerIDs {
+		if c.suspected[id] {
+			continue // it comes back with a lot to learn
+		}
 		c.sendHeartbeat(id, c.peers[id])
 		c.out.messages[len(c.out.messages)-1].Message.(*AppendEntries).Quiet = true
 	}

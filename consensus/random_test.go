@@ -141,6 +141,8 @@ func (w *world) fault(n *node, p int) {
 		n.core.Resign()
 	case p < 998:
 		n.core.Suspect(w.any().id) // with or without cause
+	case p < 999:
+		n.core.Heard(w.any().id)
 	default:
 		_ = n.core.TransferLeadership(w.any().id) // refused unless n leads: both are fine here
 	}
@@ -277,6 +279,9 @@ func (w *world) converge() error {
 	w.network, w.stopped = nil, NoMember
 	for _, n := range w.nodes {
 		n.slowDisk = false
+		for _, id := range w.ids {
+			n.core.Heard(id)
+		}
 	}
 	var target Cursor
 	for range 600 {

@@ -17,7 +17,7 @@ func init() {
 		"propose": actPropose, "marker": actMarker, "change": actChange, "transfer": actTransfer, "resign": actResign, "read": actRead,
 		"cut": actCut, "isolate": actIsolate, "heal": actHeal,
 		"drop": actDrop, "double": actDouble, "deliver": actDeliver, "keep": actKeep, "release": actRelease,
-		"inject": actInject, "suspect": actSuspect, "wake": actWake,
+		"inject": actInject, "suspect": actSuspect, "hear": actHear, "wake": actWake,
 		"stop": actStop, "start": actStart, "crash": actCrash, "slow": actSlow, "fast": actFast, "persist": actPersist,
 		"snapshot": actSnapshot, "install": actInstall,
 		"expect": actExpect,
@@ -228,6 +228,15 @@ func actSuspect(s *script, args []string) error {
 	want(args, 2, 99)
 	for _, id := range args[1:] {
 		s.member([]string{id}).core.Suspect(s.member(args).id)
+	}
+	return nil
+}
+
+// actHear takes that back: hear 1 2 3.
+func actHear(s *script, args []string) error {
+	want(args, 2, 99)
+	for _, id := range args[1:] {
+		s.member([]string{id}).core.Heard(s.member(args).id)
 	}
 	return nil
 }

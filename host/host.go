@@ -185,7 +185,8 @@ func New(cfg Config) (*Host, error) {
 		stopGreet: func() {}, uploading: map[Digest]int{}, failed: make(chan struct{}),
 	}
 	modules.failed = h.fail
-	h.pulse = newPulse(rand.Uint64(), h.suspect)
+	h.pulse = newPulse(rand.Uint64(),
+		func(id consensus.MemberID) { h.follow(id, true) }, func(id consensus.MemberID) { h.follow(id, false) })
 	h.entrance = &door{bootstrap: boot, replaced: h.expelled}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	return h, nil
@@ -286,19 +287,6 @@ func (h *Host) groupConfig(ref GroupRef, record *groupRecord, self consensus.Mem
 		reluctance: h.cfg.Reluctance, demoteAfter: time.Duration(record.DemoteAfterNanos), voterFloor: record.VoterFloor,
 		seed: rand.Uint64(), logger: h.cfg.Logger, stopped: func(err error) { h.memberStopped(ref, err) },
 		unsettled: func() { h.pulse.epoch.Add(1) },
-	}
-}
-
-// suspect wakes the groups that have a member on a host of which nothing is heard, given by its member of the catalog. The
-// catalog's loop calls it.
-func (h *Host) suspect(id consensus.MemberID) {
-	name := h.catalog.hostOf(id)
-	h.mu.RLock()
-	defer h.mu.RUnlock()
-	for _, held := range h.groups {
-		if held.group != nil && held.group != h.catalog {
-			held.group.suspect(name)
-		}
 	}
 }
 

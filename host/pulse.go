@@ -17,7 +17,9 @@ type pulse struct {
 	// suspect is called for another member whose host has been silent for the shortest election timeout, after each
 	// further one, and when its epoch has changed.
 	suspect func(consensus.MemberID)
-	others  map[consensus.MemberID]*heardPulse
+	// heard is called when a member that was suspected is heard again.
+	heard  func(consensus.MemberID)
+	others map[consensus.MemberID]*heardPulse
 }
 
 // heardPulse is what is known of another host.
@@ -28,8 +30,8 @@ type heardPulse struct {
 }
 
 // newPulse begins with an epoch that no earlier run of the host had.
-func newPulse(first uint64, suspect func(consensus.MemberID)) *pulse {
-	p := &pulse{suspect: suspect, others: map[consensus.MemberID]*heardPulse{}}
+func newPulse(first uint64, suspect, heard func(consensus.MemberID)) *pulse {
+	p := &pulse{suspect: suspect, heard: heard, others: map[consensus.MemberID]*heardPulse{}}
 	p.epoch.Store(first)
 	return p
 }
@@ -67,18 +69,41 @@ func (g *group) takePulse(from consensus.MemberID, m *consensus.Pulse) {
 		return
 	}
 	other := g.pulse.others[from]
-	changed := other.epoch != m.Epoch
+	changed, again := other.epoch != m.Epoch, other.silent >= g.timing.ElectionTicks
 	other.epoch, other.silent = m.Epoch, 0
 	if changed {
 		g.pulse.suspect(from)
 	}
+	if changed || again {
+		g.pulse.heard(from)
+	}
 }
 
-// suspect wakes this group if a host has a member of it, from which nothing is heard. Anyone may call it.
-func (g *group) suspect(host string) {
+// follow tells the groups that have a member on a host, given by its member of the catalog, whether nothing is heard from it.
+// The catalog's loop calls it. A life of the host's folder that is over says nothing of the members that are there now.
+func (h *Host) follow(id consensus.MemberID, silent bool) {
+	name := h.catalog.hostOf(id)
+	if known, ok := h.machine.view.Load().host(name); ok && known.Life != id {
+		return
+	}
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	for _, held := range h.groups {
+		if held.group != nil && held.group != h.catalog {
+			held.group.follow(name, silent)
+		}
+	}
+}
+
+// follow tells this group's core of a host that has a member of it, whether nothing is heard from it. Anyone may call it.
+func (g *group) follow(host string, silent bool) {
 	for id, name := range *g.names.Load() {
-		if name == host {
+		switch {
+		case name != host:
+		case silent:
 			g.inbox.call(func() { g.core.Suspect(id) })
+		default:
+			g.inbox.call(func() { g.core.Heard(id) })
 		}
 	}
 }

@@ -80,7 +80,8 @@ func (n *simNode) boot() {
 		initial: w.truth.initial, machines: simMaker{l}, spec: machineSpec{Module: Digest{1}}, log: l.log, records: l.log, chunks: chunks, transport: l, clock: l,
 		timing: w.profile.timing, seed: w.rng.Uint64(), logger: simLogger(n.name),
 		background: l.background, fetchers: 1, stopped: func(err error) { l.stop(err) },
-		pulse: newPulse(w.rng.Uint64(), func(id consensus.MemberID) { l.g.core.Suspect(id) }),
+		pulse: newPulse(w.rng.Uint64(),
+			func(id consensus.MemberID) { l.g.core.Suspect(id) }, func(id consensus.MemberID) { l.g.core.Heard(id) }),
 	}
 	config.unsettled = func() { config.pulse.epoch.Add(1) }
 	if w.profile.demote > 0 {

@@ -54,16 +54,17 @@ var hostState = []mutation{
 	},
 	{
 		name: "blob-sync-left-out", breaks: "R6", file: "host/blobstore.go", tests: inHost("TestBlobsAreSyncedBeforeTheirName"),
-		edits: []edit{{`	if _, err = file.Write(data); err == nil {
-		err = file.Sync()
-	}`, `	_, err = file.Write(data)`}},
+		edits: []edit{{`	if err := s.files.SyncFiles(parts); err != nil {
+		return err
+	}
+`, ""}},
 	},
 	{
 		name: "blob-store-goes-on-after-failure", breaks: "R6 B17", file: "host/blobstore.go", tests: inHost("TestNothingIsStoredAfterAFailure"),
 		edits: []edit{{`	if err := s.failure(); err != nil {
 		return d, err
 	}
-	if err := s.write`, `	if err := s.write`}},
+	part, err := s.write`, `	part, err := s.write`}},
 	},
 	{
 		name: "anchor-of-manifest-unchecked", breaks: "R8", file: "host/statesync.go", tests: inHost("TestAManifestOfAnotherAnchor"),

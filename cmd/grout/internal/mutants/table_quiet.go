@@ -43,6 +43,14 @@ var quiet = []mutation{
 		edits: []edit{{"	c.wakeUp()\n	if c.role == Leader ||", "	if !c.quiet {\n		return\n	}\n	c.wakeUp()\n	if c.role == Leader ||"}},
 	},
 	{
+		name: "quiet-without-a-majority", breaks: "R5", file: "consensus/quiet.go", tests: scripted,
+		edits: []edit{{"return c.configuration().decided(func(id MemberID) bool { return !c.suspected[id] })", "return true"}},
+	},
+	{
+		name: "returning-member-unheard", breaks: "R5", file: "consensus/quiet.go", tests: scripted,
+		edits: []edit{{"		delete(c.suspected, id)\n		c.wakeUp()\n", "		delete(c.suspected, id)\n"}},
+	},
+	{
 		name: "silent-hosts-unnoticed", breaks: "R5", file: "host/pulse.go", tests: inHost("TestAQuietLeaderDies"),
 		edits: []edit{{"if other.silent++; other.silent%g.timing.ElectionTicks == 0 {", "if other.silent++; false {"}},
 	},
