@@ -1,11 +1,11 @@
 package host
 
 import (
-	"errors"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/groutlabs/grout/consensus/durable/files"
 )
 
 // folder is the part of a file system that a BlobStore needs: one folder. Names are those of its
@@ -47,19 +47,8 @@ func (d osFolder) Create(name string) (folderFile, error) {
 // Open implements folder.
 func (d osFolder) Open(name string) (folderFile, error) { return os.Open(d.path(name)) }
 
-// syncEach is SyncFiles one by one.
-func (d osFolder) syncEach(names []string) error {
-	for _, name := range names {
-		file, err := os.OpenFile(d.path(name), os.O_RDWR, 0)
-		if err == nil {
-			err = errors.Join(file.Sync(), file.Close())
-		}
-		if err != nil && !errors.Is(err, fs.ErrNotExist) { // it may have been removed
-			return err
-		}
-	}
-	return nil
-}
+// SyncFiles implements folder.
+func (d osFolder) SyncFiles(names []string) error { return files.Sync(string(d), names) }
 
 // Rename implements folder.
 func (d osFolder) Rename(from, to string) error { return os.Rename(d.path(from), d.path(to)) }

@@ -132,11 +132,15 @@ func (b *bench) fill(ctx context.Context) error {
 func (b *bench) snapshots(ctx context.Context) error {
 	var with, without []benchkit.Window
 	for len(with) < b.rounds {
+		last, err := b.load.Next(ctx, 0)
+		if err != nil {
+			return err
+		}
 		b.load.Take()
 		if err := b.Client.Admin().Snapshot(ctx, benchkit.Group); err != nil {
 			return err
 		}
-		before, err := b.snapshotsEqual(ctx)
+		before, err := b.snapshotsEqual(ctx, last.Index)
 		if err != nil {
 			return err
 		}
@@ -145,7 +149,7 @@ func (b *bench) snapshots(ctx context.Context) error {
 			return err
 		}
 		calm := b.load.Take()
-		after, err := b.snapshotsEqual(ctx)
+		after, err := b.snapshotsEqual(ctx, before)
 		if err != nil {
 			return err
 		}
@@ -174,14 +178,14 @@ func merge(windows []benchkit.Window) benchkit.Window {
 	return all
 }
 
-// snapshotsEqual waits until all hosts have their snapshot at one index, and returns it.
-func (b *bench) snapshotsEqual(ctx context.Context) (uint64, error) {
+// snapshotsEqual waits until all hosts have their snapshot at one index, at or after another, and returns it.
+func (b *bench) snapshotsEqual(ctx context.Context, from uint64) (uint64, error) {
 	for {
 		at, err := b.each(ctx, func(g api.GroupBrief) uint64 { return g.SnapshotIndex })
 		if err != nil {
 			return 0, err
 		}
-		if len(at) == len(b.Names) && at["h1"] == at["h2"] && at["h2"] == at["h3"] {
+		if len(at) == len(b.Names) && at["h1"] >= from && at["h1"] == at["h2"] && at["h2"] == at["h3"] {
 			return at["h1"], nil
 		}
 	}
