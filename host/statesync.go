@@ -14,7 +14,7 @@ const (
 	// fetchPiece is how much of a blob one request asks for.
 	fetchPiece = 256 << 10
 	// fetchWorkers is how many chunks are fetched at a time.
-	fetchWorkers = 4
+	fetchWorkers = 12
 	// fetchTimeout bounds one request for a piece.
 	fetchTimeout = 5 * time.Second
 )

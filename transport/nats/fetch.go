@@ -18,7 +18,7 @@ const (
 	// maxPieceBytes bounds one piece of a blob, so that fetches and frames share a connection fairly.
 	maxPieceBytes = 512 << 10
 	// maxBlobReads is how many pieces are read at a time for other hosts.
-	maxBlobReads = 8
+	maxBlobReads = 64
 	// maxBlobRequestBytes bounds the request: a digest and three numbers.
 	maxBlobRequestBytes = 256
 )

@@ -26,7 +26,7 @@ const (
 var laws = map[string][]string{
 	"consensus":         {},
 	"consensus/durable": {"consensus", "github.com/cockroachdb/pebble/v2", "github.com/gofrs/flock", "golang.org/x/sys"},
-	"host":              {"consensus", "sdk/api", "github.com/ugorji/go/codec"},
+	"host":              {"consensus", "consensus/durable/files", "sdk/api", "github.com/ugorji/go/codec"},
 	"wasmsm":            {"wasmsm/...", "github.com/tetratelabs/wazero", "golang.org/x/sys"},
 	"transport/nats": {"consensus", "host", "sdk/api", "github.com/nats-io/nats.go", "github.com/ugorji/go/codec",
 		"github.com/synadia-io/orbit.go/natscontext"},
