@@ -32,7 +32,8 @@ var laws = map[string][]string{
 		"github.com/synadia-io/orbit.go/natscontext"},
 	"sdk":           {},
 	"sdk/sdktest":   {"sdk"},
-	"sdk/client":    {"sdk/api", "github.com/nats-io/nats.go", "github.com/synadia-io/orbit.go/natscontext"},
+	"sdk/typed":     {"sdk", "sdk/typed/wire"},
+	"sdk/client":    {"sdk/api", "sdk/typed/wire", "github.com/nats-io/nats.go", "github.com/synadia-io/orbit.go/natscontext"},
 	"examples/wasm": {"sdk", "examples/wasm/..."},
 	// The harness that runs a machine natively and in the sandbox, for the examples' tests.
 	"examples/wasm/internal": {"sdk", "sdk/sdktest", "wasmsm", "wasmsm/check", "cmd/grout/internal/project"},
