@@ -25,6 +25,11 @@
 // command can still be lost with the leader, and it has no session, so it is not sent again when that might
 // double it. AwaitApplied finds out what became of it.
 //
+// # Types
+//
+// Call and Ask speak to machines made with package sdk/typed, with Go values in place of bytes. Encode and Decode do so for
+// ExecuteMany and Pipeline.
+//
 // # Leaders
 //
 // The first request goes to any host of the group, which passes it on to the leader. Replies name the

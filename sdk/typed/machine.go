@@ -23,16 +23,12 @@ const (
 	Either = JSON | MessagePack
 )
 
-// The codes of the refusals that come from this package, far from those that machines number for themselves.
+// The codes of the refusals that come from this package; package wire says what they mean.
 const (
-	// CodeBadRequest refuses what is no envelope, or in an encoding that the machine does not take.
-	CodeBadRequest int32 = 9400
-	// CodeUnknownName refuses a command or query that is not registered.
-	CodeUnknownName int32 = 9404
-	// CodeBadPayload refuses a payload that does not fit the type. The message names the field.
-	CodeBadPayload int32 = 9422
-	// CodeBadReply refuses a command or query whose reply has no form in the encoding, as NaN in JSON.
-	CodeBadReply int32 = 9500
+	CodeBadRequest  = wire.CodeBadRequest
+	CodeUnknownName = wire.CodeUnknownName
+	CodeBadPayload  = wire.CodeBadPayload
+	CodeBadReply    = wire.CodeBadReply
 )
 
 // handler runs one request and appends its reply to dst.

@@ -55,40 +55,48 @@ func (c Codec[T]) Append(dst []byte, e Encoding, value *T) ([]byte, error) {
 //
 // *ValueError, which names the field; value is undefined then.
 func (c Codec[T]) Parse(e Encoding, data []byte, value *T) error {
-	if e == JSON {
-		return c.parseJSON(data, value)
-	}
-	return c.parsePack(data, value)
+	return c.parse(e, data, value, false)
 }
 
-func (c Codec[T]) parseJSON(data []byte, value *T) error {
-	r := jsonReader{data: data}
-	if r.peek() == 0 && r.at == len(data) {
+// ParseReply is Parse for a client, which passes over fields that it does not know: a newer machine may say more.
+func (c Codec[T]) ParseReply(e Encoding, data []byte, value *T) error {
+	return c.parse(e, data, value, true)
+}
+
+func (c Codec[T]) parse(e Encoding, data []byte, value *T, lenient bool) error {
+	v := reflect.ValueOf(value).Elem()
+	if e == JSON {
+		return c.plan.parseJSON(&jsonReader{data: data, lenient: lenient}, v)
+	}
+	return c.plan.parsePack(&packReader{data: data, lenient: lenient}, v)
+}
+
+func (p *plan) parseJSON(r *jsonReader, v reflect.Value) error {
+	if r.peek() == 0 && r.at == len(r.data) {
 		return nil
 	}
 	if !r.word("null") {
-		if err := c.plan.readJSON(&r, reflect.ValueOf(value).Elem(), 0); err != nil {
+		if err := p.readJSON(r, v, 0); err != nil {
 			return err
 		}
 	}
-	if r.peek(); r.at < len(data) {
+	if r.peek(); r.at < len(r.data) {
 		return r.bad("nothing is expected after the payload")
 	}
 	return nil
 }
 
-func (c Codec[T]) parsePack(data []byte, value *T) error {
-	r := packReader{data: data}
-	if len(data) == 0 {
+func (p *plan) parsePack(r *packReader, v reflect.Value) error {
+	if len(r.data) == 0 {
 		return nil
 	}
-	if data[0] == packNil {
+	if r.data[0] == packNil {
 		r.at++
-	} else if err := c.plan.readPack(&r, reflect.ValueOf(value).Elem(), 0); err != nil {
+	} else if err := p.readPack(r, v, 0); err != nil {
 		return err
 	}
-	if r.at < len(data) {
-		return invalid("%d bytes are left over after it", len(data)-r.at)
+	if r.at < len(r.data) {
+		return invalid("%d bytes are left over after it", len(r.data)-r.at)
 	}
 	return nil
 }

@@ -38,7 +38,8 @@
 //
 // Reading is strict, since whatever is passed over is lost on every member alike: a field that is not known or comes twice,
 // null for what is neither pointer, slice nor map, a fraction for an integer, a number out of range and text that is no UTF-8
-// are errors that name the field. A field that is missing has its zero value. Values are nested at most 64 deep.
+// are errors that name the field. A field that is missing has its zero value. Values are nested at most 64 deep. A client
+// passes over fields of a reply that it does not know, so that a machine may come to say more.
 //
 // # Determinism
 //

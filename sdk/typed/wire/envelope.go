@@ -8,6 +8,19 @@ import (
 // MaxNameBytes is the size of the longest name of a command or query.
 const MaxNameBytes = 64
 
+// The codes of the refusals that come from the layer and not from the machine behind it, far from those that machines
+// number for themselves.
+const (
+	// CodeBadRequest refuses what is no envelope, or in an encoding that the machine does not take.
+	CodeBadRequest int32 = 9400
+	// CodeUnknownName refuses a command or query that is not registered.
+	CodeUnknownName int32 = 9404
+	// CodeBadPayload refuses a payload that does not fit the type. The message names the field.
+	CodeBadPayload int32 = 9422
+	// CodeBadReply refuses a command or query whose reply has no form in the encoding, as NaN in JSON.
+	CodeBadReply int32 = 9500
+)
+
 // CheckName returns an error unless name can be that of a command or query: 1 to 64 of the characters a to z, A to Z,
 // 0 to 9, '-', '_' and '.'. So it stands in JSON as it is.
 func CheckName(name string) error {

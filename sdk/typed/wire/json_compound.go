@@ -92,7 +92,10 @@ func (p *plan) readJSONStruct(r *jsonReader, v reflect.Value, depth int) error {
 	var seen seenFields
 	return r.object(p, func(near int, name []byte) error {
 		i, err := p.fieldNamed(name, near)
-		if err == nil {
+		switch {
+		case err != nil && r.lenient:
+			return r.skip(p, depth+1)
+		case err == nil:
 			err = seen.add(p, i)
 		}
 		if err != nil {
@@ -132,6 +135,37 @@ func (r *jsonReader) object(p *plan, member func(near int, name []byte) error) e
 		}
 	}
 	return nil
+}
+
+// skip passes over a value that nobody wants.
+func (r *jsonReader) skip(p *plan, depth int) (err error) {
+	if depth > maxDepth {
+		return tooDeep()
+	}
+	switch c := r.peek(); {
+	case c == '{':
+		return r.object(p, func(int, []byte) error { return r.skip(p, depth+1) })
+	case c == '[':
+		r.at++
+		for n := 0; !r.take(']'); n++ {
+			if n > 0 {
+				err = r.expect(',')
+			}
+			if err == nil {
+				err = r.skip(p, depth+1)
+			}
+			if err != nil {
+				return err
+			}
+		}
+	case c == '"':
+		_, err = r.text()
+	case c == '-' || c >= '0' && c <= '9':
+		_, _, err = r.number()
+	case !r.word("true") && !r.word("false") && !r.word("null"):
+		err = r.bad("a value is expected")
+	}
+	return err
 }
 
 // seenFields are the fields of a struct that were read.

@@ -15,6 +15,8 @@ type jsonReader struct {
 	at   int
 	// scratch holds the last text that had escapes.
 	scratch []byte
+	// lenient passes over fields that are not known.
+	lenient bool
 }
 
 // peek passes over white space and returns the next byte, 0 at the end.
@@ -89,7 +91,7 @@ func (r *jsonReader) what() string {
 // readJSON reads the next value into v.
 func (p *plan) readJSON(r *jsonReader, v reflect.Value, depth int) error {
 	if depth > maxDepth {
-		return invalid("it is nested deeper than %d", maxDepth)
+		return tooDeep()
 	}
 	if p.nullable() && r.peek() == 'n' && r.word("null") {
 		v.SetZero()

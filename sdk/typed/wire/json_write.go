@@ -14,7 +14,7 @@ import (
 // writeJSON appends the JSON of a value.
 func (p *plan) writeJSON(dst []byte, v reflect.Value, depth int) ([]byte, error) {
 	if depth > maxDepth {
-		return dst, invalid("it is nested deeper than %d", maxDepth)
+		return dst, tooDeep()
 	}
 	if p.nullable() && v.IsNil() {
 		return append(dst, "null"...), nil

@@ -12,6 +12,8 @@ import (
 type packReader struct {
 	data []byte
 	at   int
+	// lenient passes over fields that are not known.
+	lenient bool
 }
 
 // token is the beginning of a value: all of it, if it has no parts.
@@ -177,7 +179,7 @@ func (r *packReader) scalar(c byte) (token, error) {
 // readPack reads the next value into v.
 func (p *plan) readPack(r *packReader, v reflect.Value, depth int) error {
 	if depth > maxDepth {
-		return invalid("it is nested deeper than %d", maxDepth)
+		return tooDeep()
 	}
 	if p.form == formPointer {
 		if r.at < len(r.data) && r.data[r.at] == packNil {
@@ -311,7 +313,13 @@ func (p *plan) readPackStruct(r *packReader, size int, v reflect.Value, depth in
 			return err
 		}
 		i, err := p.fieldNamed(name.content, near)
-		if err == nil {
+		switch {
+		case err != nil && r.lenient:
+			if err := r.skip(depth + 1); err != nil {
+				return err
+			}
+			continue
+		case err == nil:
 			err = seen.add(p, i)
 		}
 		if err != nil {
@@ -320,6 +328,27 @@ func (p *plan) readPackStruct(r *packReader, size int, v reflect.Value, depth in
 		f := &p.fields[i]
 		if err := f.plan.readPack(r, f.at(v), depth+1); err != nil {
 			return inField(f.name, err)
+		}
+	}
+	return nil
+}
+
+// skip passes over a value that nobody wants.
+func (r *packReader) skip(depth int) error {
+	if depth > maxDepth {
+		return tooDeep()
+	}
+	t, err := r.next()
+	if err != nil {
+		return err
+	}
+	parts := t.size
+	if t.form == formMap {
+		parts *= 2
+	}
+	for range parts {
+		if err := r.skip(depth + 1); err != nil {
+			return err
 		}
 	}
 	return nil

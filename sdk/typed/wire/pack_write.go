@@ -41,7 +41,7 @@ const (
 // writePack appends the MessagePack of a value, each part in its shortest form.
 func (p *plan) writePack(dst []byte, v reflect.Value, depth int) ([]byte, error) {
 	if depth > maxDepth {
-		return dst, invalid("it is nested deeper than %d", maxDepth)
+		return dst, tooDeep()
 	}
 	if p.nullable() && v.IsNil() {
 		return append(dst, packNil), nil

@@ -227,6 +227,8 @@ func (p *plan) nullable() bool {
 // maxDepth bounds how deep values may be nested, since the types may hold themselves.
 const maxDepth = 64
 
+func tooDeep() error { return invalid("it is nested deeper than %d", maxDepth) }
+
 // mistaken says that a value is not what its type wants.
 func (p *plan) mistaken(what string) error { return invalid("%s is not %s", what, describe[p.form]) }
 

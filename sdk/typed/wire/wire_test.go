@@ -265,6 +265,40 @@ type endless struct {
 	Next *endless `json:"next,omitempty"`
 }
 
+// TestRepliesMaySayMore shows that a client passes over what it does not know, however it is made, and no further.
+func TestRepliesMaySayMore(t *testing.T) {
+	type reply struct {
+		Account string `json:"account"`
+	}
+	c := codecFor[reply](t)
+	for e, text := range map[wire.Encoding]string{
+		wire.JSON: `{"new":[1,-2.5e3,"a\"b",null,true,false,[],{}],"more":{"x":{"y":[[]]}},"account":"ada","z":0}`,
+		wire.MessagePack: "\x84\xa3new\x99\x01\xcb@\x00\x00\x00\x00\x00\x00\x00\xa3a\"b\xc0\xc3\xc2\x90\x80\xc4\x01x\xa4more\x81\xa1x\x81\xa1y\x91\x90" +
+			"\xa7account\xa3ada\xa1z\x00",
+	} {
+		var got reply
+		if err := c.ParseReply(e, []byte(text), &got); err != nil || got.Account != "ada" {
+			t.Errorf("%s is read as %+v, %v", e, got, err)
+		}
+		if err := c.Parse(e, []byte(text), new(reply)); err == nil {
+			t.Errorf("%s: a machine takes what it does not know", e)
+		}
+		for end := 1; end < len(text); end++ {
+			if err := c.ParseReply(e, []byte(text[:end]), new(reply)); err == nil {
+				t.Errorf("%s: %q is read", e, text[:end])
+			}
+		}
+	}
+	for e, nested := range map[wire.Encoding]string{
+		wire.JSON:        `{"x":` + strings.Repeat("[", 1000) + strings.Repeat("]", 1000) + "}",
+		wire.MessagePack: "\x81\xa1x" + strings.Repeat("\x91", 1000) + "\xc0",
+	} {
+		if err := c.ParseReply(e, []byte(nested), new(reply)); err == nil || !strings.Contains(err.Error(), "nested deeper than 64") {
+			t.Errorf("%s: a thousand levels give %v", e, err)
+		}
+	}
+}
+
 // TestDepthIsBounded shows that a type which holds itself is written and read to a depth and no deeper.
 func TestDepthIsBounded(t *testing.T) {
 	c, deep := codecFor[endless](t), &endless{}
@@ -276,12 +310,9 @@ func TestDepthIsBounded(t *testing.T) {
 		wire.MessagePack: strings.Repeat("\x81\xa4next", 100) + "\x80",
 	} {
 		for _, err := range []error{c.Parse(e, []byte(nested), new(endless)), second(c.Append(nil, e, deep))} {
-			if err == nil || !strings.Contains(err.Error(), "next.next: it is nested deeper than 64") && !strings.Contains(err.Error(), `nested deeper than 64`) {
+			if err == nil || !strings.Contains(err.Error(), "next.next") || !strings.Contains(err.Error(), "it is nested deeper than 64") {
 				t.Errorf("%s: %v", e, err)
 			}
-		}
-		if err := c.Parse(e, []byte(strings.Replace(nested, nested[:len(nested)-2], "", 1)), new(endless)); err == nil && e == wire.MessagePack {
-			t.Errorf("%s: half of it is read", e)
 		}
 	}
 }

@@ -50,7 +50,8 @@ func TestNewProjectWorksOffline(t *testing.T) {
 		}
 	}
 	for _, name := range []string{"go.mod", ".gitignore", "README.md", "vendor/modules.txt",
-		"vendor/github.com/groutlabs/grout/sdk/guest_wasip1.go", "vendor/github.com/groutlabs/grout/sdk/sdktest/harness.go"} {
+		"vendor/github.com/groutlabs/grout/sdk/guest_wasip1.go", "vendor/github.com/groutlabs/grout/sdk/sdktest/harness.go",
+		"vendor/github.com/groutlabs/grout/sdk/typed/wire/codec.go"} {
 		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
 			t.Error(err)
 		}
