@@ -34,7 +34,7 @@ var laws = map[string][]string{
 	"sdk/sdktest":   {"sdk"},
 	"sdk/typed":     {"sdk", "sdk/typed/wire"},
 	"sdk/client":    {"sdk/api", "sdk/typed/wire", "github.com/nats-io/nats.go", "github.com/synadia-io/orbit.go/natscontext"},
-	"examples/wasm": {"sdk", "examples/wasm/..."},
+	"examples/wasm": {"sdk", "sdk/typed", "examples/wasm/..."},
 	// The harness that runs a machine natively and in the sandbox, for the examples' tests.
 	"examples/wasm/internal": {"sdk", "sdk/sdktest", "wasmsm", "wasmsm/check", "cmd/grout/internal/project"},
 }
