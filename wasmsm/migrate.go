@@ -16,7 +16,7 @@ func (c *CompiledModule) Migrate(old *Machine, config MachineConfig, entry Entry
 	if reason := c.cannotFollow(old); reason != "" {
 		return nil, Outcome{Kind: Trapped, Message: reason}, nil
 	}
-	exported, err := old.export(entry)
+	exported, err := old.Export(entry)
 	if err != nil || exported.Kind != Applied {
 		return nil, in("grout_export of the present module", exported), err
 	}
@@ -24,20 +24,26 @@ func (c *CompiledModule) Migrate(old *Machine, config MachineConfig, entry Entry
 	if err != nil {
 		return startOutcome(err)
 	}
-	outcome, err := m.migrate(entry, exported.Output)
+	outcome, err := m.TakeOver(entry, exported.Output)
 	if err != nil || outcome.Kind != Applied {
 		return nil, in("grout_migrate", outcome), errors.Join(err, m.Close())
 	}
 	return m, outcome, nil
 }
 
+// What modules without the functions of an upgrade are told.
+const (
+	noExport  = "the present module does not export grout_export: its state can be read by nobody else"
+	noMigrate = "the new module does not export grout_migrate: it cannot take over another's state"
+)
+
 // cannotFollow says why a machine of this module can never take over from old, "" when it may.
 func (c *CompiledModule) cannotFollow(old *Machine) string {
 	switch {
 	case !old.module.exports("grout_export"):
-		return "the present module does not export grout_export: its state can be read by nobody else"
+		return noExport
 	case !c.exports("grout_migrate"):
-		return "the new module does not export grout_migrate: it cannot take over another's state"
+		return noMigrate
 	}
 	return ""
 }
@@ -47,26 +53,44 @@ func (c *CompiledModule) exports(name string) bool {
 	return ok
 }
 
-// export returns what the machine exports of its state, and undoes whatever that wrote.
-func (m *Machine) export(entry EntryContext) (Outcome, error) {
+// Export returns what the machine exports of its state (grout_export), and undoes whatever that wrote.
+func (m *Machine) Export(entry EntryContext) (Outcome, error) {
 	if m.broken != nil {
 		return Outcome{}, m.broken
+	}
+	export := m.instance.ExportedFunction("grout_export")
+	if export == nil {
+		return Outcome{Kind: Trapped, Message: noExport}, nil
 	}
 	if err := m.settle(); err != nil {
 		return Outcome{}, err
 	}
-	outcome, err := m.run(m.instance.ExportedFunction("grout_export"), callExport, entry, nil)
+	outcome, err := m.run(export, callExport, entry, nil)
 	if err != nil {
 		return Outcome{}, err
 	}
 	return outcome, m.rollback()
 }
 
-// migrate gives a machine that has been started the state of its predecessor.
-func (m *Machine) migrate(entry EntryContext, exported []byte) (Outcome, error) {
-	outcome, err := m.run(m.instance.ExportedFunction("grout_migrate"), callMigrate, entry, exported)
-	if err != nil || outcome.Kind != Applied {
+// TakeOver gives the machine the state that another one exported (grout_migrate). A group does it once, right after the
+// start. What a refused or trapped one wrote is undone.
+func (m *Machine) TakeOver(entry EntryContext, exported []byte) (Outcome, error) {
+	if m.broken != nil {
+		return Outcome{}, m.broken
+	}
+	migrate := m.instance.ExportedFunction("grout_migrate")
+	if migrate == nil {
+		return Outcome{Kind: Trapped, Message: noMigrate}, nil
+	}
+	if err := m.settle(); err != nil {
+		return Outcome{}, err
+	}
+	outcome, err := m.run(migrate, callMigrate, entry, exported)
+	if err != nil {
 		return outcome, err
+	}
+	if outcome.Kind != Applied {
+		return outcome, m.rollback()
 	}
 	return outcome, m.commit()
 }

@@ -167,16 +167,16 @@ func TestDescriptions(t *testing.T) {
 func TestStateHash(t *testing.T) {
 	page := make([]byte, pageBytes)
 	page[0] = 1
-	var grown, whole tree
-	grown.update(wasmsm.Changes{Header: []byte("h"), Count: 3, Pages: []wasmsm.Page{{Index: 1, Data: page}, {Index: 2, Data: page}}})
-	grown.update(wasmsm.Changes{Header: []byte("i"), Count: 2})
-	grown.update(wasmsm.Changes{Header: []byte("j"), Count: 4, Pages: []wasmsm.Page{{Index: 3, Data: page}, {Index: 1}}})
-	whole.replace(&wasmsm.Image{Header: []byte("j"), Pages: [][]byte{nil, nil, nil, page}})
-	if grown.hash() != whole.hash() {
+	var grown, whole Tree
+	grown.Update(wasmsm.Changes{Header: []byte("h"), Count: 3, Pages: []wasmsm.Page{{Index: 1, Data: page}, {Index: 2, Data: page}}})
+	grown.Update(wasmsm.Changes{Header: []byte("i"), Count: 2})
+	grown.Update(wasmsm.Changes{Header: []byte("j"), Count: 4, Pages: []wasmsm.Page{{Index: 3, Data: page}, {Index: 1}}})
+	whole.Replace(&wasmsm.Image{Header: []byte("j"), Pages: [][]byte{nil, nil, nil, page}})
+	if grown.Hash() != whole.Hash() {
 		t.Error("the hashes differ")
 	}
-	whole.replace(&wasmsm.Image{Header: []byte("j"), Pages: [][]byte{nil, nil, page, nil}})
-	if grown.hash() == whole.hash() {
+	whole.Replace(&wasmsm.Image{Header: []byte("j"), Pages: [][]byte{nil, nil, page, nil}})
+	if grown.Hash() == whole.Hash() {
 		t.Error("other pages have the same hash")
 	}
 }

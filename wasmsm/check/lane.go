@@ -23,7 +23,7 @@ type lane interface {
 // live is a machine that applies one command after the other.
 type live struct {
 	running *wasmsm.Machine
-	known   tree
+	known   Tree
 }
 
 func (l *live) apply(entry wasmsm.EntryContext, command []byte) (wasmsm.Outcome, error) {
@@ -35,8 +35,8 @@ func (l *live) state() (Hash, error) {
 	if err != nil {
 		return Hash{}, err
 	}
-	l.known.update(changes)
-	return l.known.hash(), nil
+	l.known.Update(changes)
+	return l.known.Hash(), nil
 }
 
 func (l *live) image() (wasmsm.Image, error) { return l.running.Image() }
@@ -47,7 +47,7 @@ func (l *live) close() error                 { return l.running.Close() }
 type restored struct {
 	// now has the present state.
 	now, other *wasmsm.Machine
-	known      tree
+	known      Tree
 }
 
 func (r *restored) apply(entry wasmsm.EntryContext, command []byte) (wasmsm.Outcome, error) {
@@ -70,8 +70,8 @@ func (r *restored) state() (Hash, error) {
 	if err != nil {
 		return Hash{}, err
 	}
-	r.known.replace(&image)
-	return r.known.hash(), nil
+	r.known.Replace(&image)
+	return r.known.Hash(), nil
 }
 
 func (r *restored) image() (wasmsm.Image, error) { return r.now.Image() }

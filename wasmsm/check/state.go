@@ -12,13 +12,13 @@ import (
 // (32 zero bytes for one that is all zero).
 type Hash [sha256.Size]byte
 
-// tree has the hashes of a state's pages.
-type tree struct {
+// Tree has the hashes of a state's pages. The zero value is that of no state.
+type Tree struct {
 	header []byte
 	pages  []Hash
 }
 
-func (t *tree) set(page int, data []byte) {
+func (t *Tree) set(page int, data []byte) {
 	t.pages[page] = Hash{}
 	if data != nil {
 		t.pages[page] = sha256.Sum256(data)
@@ -26,14 +26,15 @@ func (t *tree) set(page int, data []byte) {
 }
 
 // resize keeps the pages below count; those that are new are zero.
-func (t *tree) resize(count int) {
+func (t *Tree) resize(count int) {
 	if count < len(t.pages) {
 		t.pages = t.pages[:count]
 	}
 	t.pages = append(t.pages, make([]Hash, count-len(t.pages))...)
 }
 
-func (t *tree) update(c wasmsm.Changes) {
+// Update takes in what became of the state since the last Update or Replace.
+func (t *Tree) Update(c wasmsm.Changes) {
 	t.header = c.Header
 	t.resize(c.Count)
 	for _, p := range c.Pages {
@@ -41,7 +42,8 @@ func (t *tree) update(c wasmsm.Changes) {
 	}
 }
 
-func (t *tree) replace(image *wasmsm.Image) {
+// Replace takes in a whole state.
+func (t *Tree) Replace(image *wasmsm.Image) {
 	t.header = image.Header
 	t.resize(len(image.Pages))
 	for i, page := range image.Pages {
@@ -49,7 +51,8 @@ func (t *tree) replace(image *wasmsm.Image) {
 	}
 }
 
-func (t *tree) hash() Hash {
+// Hash is the hash of the state.
+func (t *Tree) Hash() Hash {
 	h := sha256.New()
 	h.Write(binary.LittleEndian.AppendUint64(nil, uint64(len(t.header))))
 	h.Write(t.header)

@@ -11,6 +11,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"github.com/groutlabs/grout/sdk/build"
 )
 
 // minGo is the first Go release that can export functions from a WebAssembly module.
@@ -125,11 +127,7 @@ func checkMain(ctx context.Context, dir string) error {
 }
 
 func compile(ctx context.Context, dir, scratch, out string, strip bool) (BuildResult, error) {
-	linker := "-buildid=" // the build ID would differ where nothing else does
-	if strip {
-		linker += " -s -w"
-	}
-	if _, err := run(ctx, dir, "build", "-buildmode=c-shared", "-trimpath", "-buildvcs=false", "-ldflags="+linker, "-o", scratch, "."); err != nil {
+	if _, err := run(ctx, dir, build.Arguments(scratch, strip)...); err != nil {
 		return BuildResult{}, err
 	}
 	module, err := os.ReadFile(scratch)
@@ -144,10 +142,7 @@ func compile(ctx context.Context, dir, scratch, out string, strip bool) (BuildRe
 
 // run runs the go command in dir for the guest's platform and returns its standard output.
 func run(ctx context.Context, dir string, arguments ...string) (string, error) {
-	command := exec.CommandContext(ctx, "go", arguments...)
-	command.Dir = dir
-	// Later variables win. GOWASM and GOEXPERIMENT change the generated code.
-	command.Env = append(os.Environ(), "PWD="+dir, "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0", "GOWASM=", "GOEXPERIMENT=")
+	command := build.Command(ctx, dir, arguments...)
 	var stdout, stderr bytes.Buffer
 	command.Stdout, command.Stderr = &stdout, &stderr
 	err := command.Run()
