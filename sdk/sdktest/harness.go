@@ -1,9 +1,6 @@
 package sdktest
 
 import (
-	"crypto/sha256"
-	"encoding/binary"
-	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -39,9 +36,10 @@ type Harness struct {
 	Logs []Log
 
 	t       testing.TB
-	machine sdk.Machine
+	driver  Driver
 	started bool
-	input   []byte
+	// asserted are how many of Events and Logs WantEvents and WantLogs have seen.
+	asserted struct{ events, logs int }
 }
 
 // Event is what a machine emitted.
@@ -71,26 +69,40 @@ type Outcome struct {
 	Events []Event
 	// Logs are what the call logged.
 	Logs []Log
+	// Fuel is the work that it took, as hosts count it, 0 natively.
+	Fuel uint64
 }
 
-// New returns a harness for m at index 0, term 1, 1 January 2026. The machine's Init runs at the
+// New returns a harness for m, run natively, at index 0, term 1, 1 January 2026. The machine's Init runs at the
 // first call, with an empty argument unless the test calls Init itself.
 func New(t testing.TB, m sdk.Machine) *Harness {
 	t.Helper()
 	if m == nil {
 		t.Fatal("sdktest: New(t, nil): pass a pointer to your machine")
 	}
-	return &Harness{
-		Term:    1,
-		Time:    time.Date(2026, time.January, 1, 0, 0, 0, 0, time.UTC),
-		Step:    time.Millisecond,
-		t:       t,
-		machine: m,
+	return Open(t, &NativeDriver{machine: m})
+}
+
+// Open returns a harness for the machine of a driver, which has not started. It is closed when the test ends.
+func Open(t testing.TB, d Driver) *Harness {
+	t.Helper()
+	h := &Harness{
+		Term:   1,
+		Time:   time.Date(2026, time.January, 1, 0, 0, 0, 0, time.UTC),
+		Step:   time.Millisecond,
+		t:      t,
+		driver: d,
 	}
+	t.Cleanup(func() {
+		if err := h.driver.Close(); err != nil {
+			t.Errorf("sdktest: %v", err)
+		}
+	})
+	return h
 }
 
 // Init runs the machine's Init with the deploy's argument. It may be called once, before the first
-// command or query.
+// command or query. It belongs to no entry: index, term and time are 0.
 func (h *Harness) Init(arg string) Outcome {
 	h.t.Helper()
 	if h.started {
@@ -138,20 +150,58 @@ func (h *Harness) Export() Outcome {
 
 // Upgrade puts next in the machine's place, as an upgrade does: the machine exports its state, and next
 // is started, with an empty argument, and migrates it. When either refuses or traps, the old machine stays. Index,
-// Time, Seed and what was recorded go on.
+// Time, Seed and what was recorded go on. next runs natively; UpgradeTo takes any driver.
 func (h *Harness) Upgrade(next sdk.Machine) Outcome {
+	h.t.Helper()
+	return h.UpgradeTo(&NativeDriver{machine: next})
+}
+
+// UpgradeTo is Upgrade to the machine of a driver that has not started.
+func (h *Harness) UpgradeTo(next Driver) Outcome {
 	h.t.Helper()
 	exported := h.Export()
 	if exported.Kind != sdk.Applied {
 		return exported
 	}
-	old := h.machine
-	h.machine, h.started = next, false
+	old := h.driver
+	h.driver, h.started = next, false
 	outcome := h.Migrate(string(exported.Output))
 	if outcome.Kind != sdk.Applied {
-		h.machine = old
+		h.driver, next = old, h.driver
+	} else {
+		next = old
+	}
+	if err := next.Close(); err != nil {
+		h.t.Errorf("sdktest: %v", err)
 	}
 	return outcome
+}
+
+// Restart puts a machine in the present one's place that was restored from its state, as happens whenever a host is restarted: in
+// the sandbox from a snapshot, natively by Export and Migrate. It fails the test if that is not possible.
+func (h *Harness) Restart() {
+	h.t.Helper()
+	h.start()
+	restored, err := h.driver.Restored()
+	if err == nil {
+		h.driver, restored = restored, h.driver
+		err = restored.Close()
+	}
+	if err != nil {
+		h.t.Fatalf("sdktest: Restart: %v", err)
+	}
+}
+
+// Digest is a hash of the present state: in the sandbox that of the whole memory, natively of what Export returns or of
+// NativeDriver.State. Machines that did the same have the same. It fails the test if there is no way to it.
+func (h *Harness) Digest() Digest {
+	h.t.Helper()
+	h.start()
+	digest, err := h.driver.Digest()
+	if err != nil {
+		h.t.Fatalf("sdktest: Digest: %v", err)
+	}
+	return digest
 }
 
 // Migrate runs the machine's Migrate, as an upgrade would, with what the old machine exported.
@@ -184,49 +234,16 @@ func (h *Harness) start() {
 }
 
 func (h *Harness) run(op sdk.Operation, input string) Outcome {
-	entry := sdk.Entry{Index: h.Index, Term: h.Term, TimeNanos: h.Time.UnixNano(), Caller: h.Caller}
-	recorder := &recorder{
-		index:  h.Index,
-		where:  notCommands[op],
-		random: rand.NewChaCha8(entrySeed(h.Seed, h.Index)),
+	h.t.Helper()
+	entry := Entry{Entry: sdk.Entry{Index: h.Index, Term: h.Term, TimeNanos: h.Time.UnixNano(), Caller: h.Caller}, Seed: h.Seed}
+	if op == sdk.OperationInit {
+		entry.Entry = sdk.Entry{}
 	}
-	h.input = append(h.input[:0], input...)
-	result := sdk.Invoke(h.machine, op, entry, recorder, h.input)
-	outcome := Outcome{
-		Kind:    result.Kind,
-		Code:    result.Code,
-		Output:  append([]byte(nil), result.Output...),
-		Message: result.Message,
-		Logs:    recorder.logs,
+	outcome, err := h.driver.Run(op, entry, []byte(input))
+	if err != nil {
+		h.t.Fatalf("sdktest: the machine cannot be run: %v", err)
 	}
-	if len(outcome.Output) > MaxOutputBytes && op != sdk.OperationExport {
-		outcome = Outcome{Kind: sdk.Trapped, Message: overLimit("output", len(outcome.Output), MaxOutputBytes), Logs: recorder.logs}
-	}
-	if outcome.Kind == sdk.Applied {
-		outcome.Events = recorder.events
-		h.Events = append(h.Events, recorder.events...)
-	}
-	h.Logs = append(h.Logs, recorder.logs...)
-	h.scribble()
+	h.Events = append(h.Events, outcome.Events...)
+	h.Logs = append(h.Logs, outcome.Logs...)
 	return outcome
-}
-
-// notCommands names the calls that cannot emit.
-var notCommands = map[sdk.Operation]string{
-	sdk.OperationInit: "Init", sdk.OperationQuery: "a query", sdk.OperationExport: "Export", sdk.OperationMigrate: "Migrate",
-}
-
-// scribble spoils the input's bytes, as the sandbox's next call would: a machine that kept them
-// finds it out in its test.
-func (h *Harness) scribble() {
-	for i := range h.input {
-		h.input[i] = 0xdb
-	}
-}
-
-func entrySeed(seed, index uint64) [32]byte {
-	var text [16]byte
-	binary.LittleEndian.PutUint64(text[:8], seed)
-	binary.LittleEndian.PutUint64(text[8:], index)
-	return sha256.Sum256(text[:])
 }

@@ -180,13 +180,32 @@ func TestInitAndMigrate(t *testing.T) {
 	}
 }
 
-// failing is a testing.TB that records a fatal failure instead of ending the test.
+// failing is a testing.TB that records failures; a fatal one ends the function that it was given to.
 type failing struct {
 	testing.TB
 	fatal []string
 }
 
 func (f *failing) Helper() {}
+
+func (f *failing) Errorf(format string, args ...any) {
+	f.fatal = append(f.fatal, fmt.Sprintf(format, args...))
+}
+
+// failures are what run reports to its testing.TB.
+func failures(t *testing.T, run func(testing.TB)) string {
+	t.Helper()
+	f := &failing{TB: t}
+	func() {
+		defer func() {
+			if reason := recover(); reason != nil && reason != any(f) {
+				panic(reason)
+			}
+		}()
+		run(f)
+	}()
+	return strings.Join(f.fatal, "\n")
+}
 
 func (f *failing) Fatalf(format string, args ...any) { f.Fatal(fmt.Sprintf(format, args...)) }
 
@@ -198,28 +217,25 @@ func (f *failing) Fatal(args ...any) {
 // TestMisuseFailsTheTest shows what fails a test at once, and in which words.
 func TestMisuseFailsTheTest(t *testing.T) {
 	var got []string
-	for _, misuse := range []func(*failing){
-		func(f *failing) { sdktest.New(f, nil) },
-		func(f *failing) { sdktest.New(f, &diary{}).MustApply("fail-late x") },
-		func(f *failing) { sdktest.New(f, &diary{}).MustQuery("emit") },
-		func(f *failing) { h := sdktest.New(f, &diary{}); h.MustApply("write"); h.Init("") },
+	for _, misuse := range []func(testing.TB){
+		func(f testing.TB) { sdktest.New(f, nil) },
+		func(f testing.TB) { sdktest.New(f, &diary{}).MustApply("fail-late x") },
+		func(f testing.TB) { sdktest.New(f, &diary{}).MustQuery("emit") },
+		func(f testing.TB) { h := sdktest.New(f, &diary{}); h.MustApply("write"); h.Init("") },
+		func(f testing.TB) { sdktest.New(f, &diary{}).Digest() },
+		func(f testing.TB) { sdktest.New(f, &diary{}).Restart() },
+		func(f testing.TB) { sdktest.CheckRepeat(f, &sdktest.NativeDriver{}, nil) },
 	} {
-		f := &failing{TB: t}
-		func() {
-			defer func() {
-				if reason := recover(); reason != nil && reason != any(f) {
-					panic(reason)
-				}
-			}()
-			misuse(f)
-		}()
-		got = append(got, strings.Join(f.fatal, ""))
+		got = append(got, failures(t, misuse))
 	}
 	want := []string{
 		"sdktest: New(t, nil): pass a pointer to your machine",
 		`sdktest: Apply("fail-late x") at index 1 was refused: diary: no (code 4)`,
 		`sdktest: Query("emit") at index 0 was trapped: panic: emit in a query: only a command can emit`,
 		"sdktest: Init: the machine has started; call Init once, before everything else",
+		"sdktest: Digest: sdktest: the state cannot be compared: Export was refused: sdk: this machine cannot be upgraded: give *sdktest_test.diary a method Export",
+		"sdktest: Restart: sdktest: the machine cannot be restored: Export was refused",
+		"sdktest: a second machine: sdktest: there is no other machine: use Open(t, Native(",
 	}
 	if !slices.EqualFunc(got, want, strings.HasPrefix) {
 		t.Fatalf("failures are %q, want %q", got, want)
