@@ -139,6 +139,7 @@ func TestChecksFindFaults(t *testing.T) {
 		"fuzz, halfway":    {fuzzing("halfway", nil), `step 2 of 8, command "": it was refused and changed`},
 		"fuzz, may change": {fuzzing("halfway", func(c *sdktest.Fuzzing) { c.MayChange = true }), ""},
 		"fuzz, invariant":  {fuzzing("negative", positive), `after step 6 of 8, command "minus", the invariant does not hold: minus is -1`},
+		"fuzz, asked":      {fuzzing("asked", positive), `command "ada", the machine that the invariant was asked of has another state`},
 		"fuzz, forgets":    {fuzzing("forgets", nil), "a machine restored after step 1 comes out otherwise"},
 		"fuzz, clock":      {fuzzing("clock", nil), "a second run comes out otherwise"},
 		"fuzz, twin":       {fuzzing("negative", nil), "the machines differ: output"},

@@ -93,12 +93,20 @@ func (c Fuzzing) record(t testing.TB, script Script) *trace {
 		}
 		out.outcomes = append(out.outcomes, outcome)
 		out.digest(t, h)
-		if outcome.Kind != sdk.Applied || step.Query || c.Invariant == nil {
-			continue
-		}
-		if err := c.Invariant(h); err != nil {
-			t.Fatalf("sdktest: after step %d of %d, %s, the invariant does not hold: %v", i+1, len(script), step, err)
+		if outcome.Kind == sdk.Applied && !step.Query && c.Invariant != nil {
+			c.invariant(t, h, script, i, out)
 		}
 	}
 	return out
+}
+
+// invariant asks the invariant after step i. What it asks must not change the machine either.
+func (c Fuzzing) invariant(t testing.TB, h *Harness, script Script, i int, out *trace) {
+	t.Helper()
+	if err := c.Invariant(h); err != nil {
+		t.Fatalf("sdktest: after step %d of %d, %s, the invariant does not hold: %v", i+1, len(script), script[i], err)
+	}
+	if !c.MayChange {
+		sameState(t, h, script, i+1, out, "the machine that the invariant was asked of")
+	}
 }

@@ -19,3 +19,14 @@ func TestSandboxEqualsNative(t *testing.T) {
 		Steps: 3_000,
 	})
 }
+
+// BenchmarkSandbox has a deposit in each encoding.
+func BenchmarkSandbox(b *testing.B) {
+	open := "\x81\xa4open\x81\xa7account\xa3ada"
+	for name, command := range map[string]string{
+		"JSON":        `{"deposit":{"account":"ada","amount":5}}`,
+		"MessagePack": "\x81\xa7deposit\x82\xa7account\xa3ada\xa6amount\x05",
+	} {
+		b.Run(name, func(b *testing.B) { twin.Bench(b, []string{command}, open) })
+	}
+}

@@ -30,13 +30,15 @@ var laws = map[string][]string{
 	"wasmsm":            {"wasmsm/...", "github.com/tetratelabs/wazero", "golang.org/x/sys"},
 	"transport/nats": {"consensus", "host", "sdk/api", "github.com/nats-io/nats.go", "github.com/ugorji/go/codec",
 		"github.com/synadia-io/orbit.go/natscontext"},
-	"sdk":           {},
-	"sdk/sdktest":   {"sdk"},
-	"sdk/typed":     {"sdk", "sdk/typed/wire"},
-	"sdk/client":    {"sdk/api", "sdk/typed/wire", "github.com/nats-io/nats.go", "github.com/synadia-io/orbit.go/natscontext"},
-	"examples/wasm": {"sdk", "sdk/typed", "examples/wasm/..."},
-	// The harness that runs a machine natively and in the sandbox, for the examples' tests.
-	"examples/wasm/internal": {"sdk", "sdk/sdktest", "wasmsm", "wasmsm/check", "cmd/grout/internal/project"},
+	"sdk":         {},
+	"sdk/sdktest": {"sdk"},
+	// The harness that runs a machine in the sandbox, for its author's tests.
+	"sdk/sdktest/sandbox": {"sdk", "sdk/sdktest", "sdk/build", "wasmsm", "wasmsm/check"},
+	"sdk/typed":           {"sdk", "sdk/typed/wire"},
+	"sdk/client":          {"sdk/api", "sdk/typed/wire", "github.com/nats-io/nats.go", "github.com/synadia-io/orbit.go/natscontext"},
+	"examples/wasm":       {"sdk", "sdk/typed", "examples/wasm/..."},
+	// What runs a machine natively and in the sandbox beside each other, for the examples' tests.
+	"examples/wasm/internal": {"sdk", "sdk/sdktest", "sdk/sdktest/sandbox", "wasmsm", "wasmsm/check"},
 }
 
 // source is one parsed Go file.
