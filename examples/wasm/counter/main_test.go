@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 
@@ -24,9 +25,16 @@ func TestCommandsAdd(t *testing.T) {
 	}
 }
 
+// native is a counter whose state tests can compare.
+func native() sdktest.Driver {
+	d := sdktest.Native(func() sdk.Machine { return &counter{} })
+	d.State = func(m sdk.Machine) []byte { return strconv.AppendInt(nil, m.(*counter).value, 10) }
+	return d
+}
+
 // TestRefusalsChangeNothing shows every refusal, its code and words, and that the value stays.
 func TestRefusalsChangeNothing(t *testing.T) {
-	h := sdktest.New(t, &counter{})
+	h := sdktest.Open(t, native())
 	h.MustApply("9223372036854775807")
 	for _, step := range []struct {
 		command string
@@ -41,29 +49,22 @@ func TestRefusalsChangeNothing(t *testing.T) {
 		{"1", codeOverflow, "9223372036854775807+1 does not fit"},
 		{"", codeOverflow, "does not fit"},
 	} {
-		outcome := h.Apply(step.command)
-		if outcome.Kind != sdk.Refused || outcome.Code != step.code || !strings.Contains(outcome.Message, step.words) {
-			t.Errorf("command %.40q gives %+v, want code %d with %q", step.command, outcome, step.code, step.words)
-		}
-		if len(outcome.Message) > 200 {
+		h.WantRefused(step.command, step.code, step.words)
+		if outcome := h.Apply(step.command); len(outcome.Message) > 200 {
 			t.Errorf("command %.40q gives a message of %d bytes", step.command, len(outcome.Message))
 		}
 	}
 	if got := h.MustQuery(""); got != "9223372036854775807" {
 		t.Fatalf("after refusals the value is %s", got)
 	}
-	if outcome := h.Query("now"); outcome.Kind != sdk.Refused || outcome.Code != codeBadQuery {
-		t.Fatalf("query %q gives %+v, want code %d", "now", outcome, codeBadQuery)
-	}
+	h.WantQueryRefused("now", codeBadQuery, `"now" is no query`)
 }
 
 // TestUnderflow shows that the lower end is checked as the upper one.
 func TestUnderflow(t *testing.T) {
 	h := sdktest.New(t, &counter{})
 	h.MustApply("-9223372036854775808")
-	if outcome := h.Apply("-1"); outcome.Code != codeOverflow {
-		t.Fatalf("one below the least value gives %+v, want code %d", outcome, codeOverflow)
-	}
+	h.WantRefused("-1", codeOverflow, "does not fit")
 	if got := h.MustApply("1"); got != "-9223372036854775807" {
 		t.Fatalf("the least value and 1 are %s", got)
 	}

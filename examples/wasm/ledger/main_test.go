@@ -43,9 +43,7 @@ func TestRequests(t *testing.T) {
 			t.Errorf("%q gives %q, want %q", query, got, want)
 		}
 	}
-	if len(h.Events) != 1 || h.Events[0].Suffix != "moved" || !strings.Contains(string(h.Events[0].Payload), `"to_balance":200`) {
-		t.Errorf("events are %+v", h.Events)
-	}
+	h.WantEvents(`moved {"from":"ada","to":"bob","amount":200,"memo":"rent","from_balance":300,"to_balance":200}`)
 }
 
 // TestRefusals shows every refusal, and that none moves money.
@@ -73,9 +71,7 @@ func TestRefusals(t *testing.T) {
 		`{"transfer":{"from":"ada","to":"bob","amount":"1"}}`:                     typed.CodeBadPayload,
 		`{"trnasfer":{}}`:                                                         typed.CodeUnknownName,
 	} {
-		if got := h.Apply(command); got.Kind != sdk.Refused || got.Code != code {
-			t.Errorf("%.80s gives %+v, want code %d", command, got, code)
-		}
+		h.WantRefused(command, code, "")
 	}
 	for query, code := range map[string]int32{
 		`{"accounts":{"limit":1001}}`:   codeBadPage,
@@ -83,9 +79,7 @@ func TestRefusals(t *testing.T) {
 		`{"history":{"account":"eve"}}`: codeNotFound,
 		`{"deposit":{"account":"ada"}}`: typed.CodeUnknownName,
 	} {
-		if got := h.Query(query); got.Kind != sdk.Refused || got.Code != code {
-			t.Errorf("%s gives %+v, want code %d", query, got, code)
-		}
+		h.WantQueryRefused(query, code, "")
 	}
 	if got := h.MustQuery(`{"totals":{}}`); got != `{"accounts":2,"deposited":9223372036854775807,"withdrawn":0,"balance":9223372036854775807}` {
 		t.Errorf("after refusals the totals are %s", got)
