@@ -8,6 +8,8 @@ import (
 
 	"github.com/groutlabs/grout/examples/wasm/internal/twin"
 	"github.com/groutlabs/grout/sdk"
+	"github.com/groutlabs/grout/sdk/sdktest"
+	"github.com/groutlabs/grout/sdk/sdktest/sandbox"
 )
 
 func randomArgument(random *rand.Rand) string {
@@ -54,6 +56,14 @@ func TestSandboxEqualsNative(t *testing.T) {
 	twin.Compare(t, twin.Plan{
 		New: func() sdk.Machine { return &kv{} }, Command: randomCommand, Query: randomQuery, Steps: 3_000,
 	})
+}
+
+// FuzzKV shows on sequences of any requests that none traps or changes a pair and is refused all the same, that a store which was
+// taken over at any step goes on alike, and that the sandbox agrees.
+func FuzzKV(f *testing.F) {
+	sdktest.Fuzzing{Machine: sdktest.Native(func() sdk.Machine { return &kv{} }), Twin: sandbox.Open(f, sandbox.Config{})}.Run(f,
+		append(sdktest.Commands("put a 1", "create a 2", "cas a 1 3", "put #0: x", "put #2:b  ", "delete a", "get a", "nonsense"),
+			sdktest.Queries("get b", "range", "range #0: #0: 1", "count")...))
 }
 
 func BenchmarkSandbox(b *testing.B) {

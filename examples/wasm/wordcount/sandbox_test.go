@@ -8,6 +8,8 @@ import (
 
 	"github.com/groutlabs/grout/examples/wasm/internal/twin"
 	"github.com/groutlabs/grout/sdk"
+	"github.com/groutlabs/grout/sdk/sdktest"
+	"github.com/groutlabs/grout/sdk/sdktest/sandbox"
 )
 
 // TestSandboxEqualsNative shows that random lines and queries have the same outcomes in the sandbox.
@@ -37,6 +39,13 @@ func TestSandboxEqualsNative(t *testing.T) {
 		},
 		Steps: 2_000,
 	})
+}
+
+// TestRestoreAnywhere shows that a machine which is restored from a snapshot at any request goes on as if nothing had been.
+func TestRestoreAnywhere(t *testing.T) {
+	script := append(sdktest.Commands("It was the best of times", "it was the worst of times", strings.Repeat("x", maxWordBytes+1), "times"),
+		sdktest.Queries("top 3", "range - 2", "count times", "")...)
+	sdktest.CheckRestore(t, sandbox.Open(t, sandbox.Config{}), append(script, script...))
 }
 
 func BenchmarkSandbox(b *testing.B) {
