@@ -22,8 +22,9 @@ var modules struct {
 
 // built is a module, and its code once it was needed.
 type built struct {
-	bytes []byte
-	code  *wasmsm.CompiledModule
+	bytes   []byte
+	code    *wasmsm.CompiledModule
+	stables map[startKey]*stable
 }
 
 // Module returns the bytes of the module that config names, built if it is a folder.
@@ -37,37 +38,40 @@ func Module(ctx context.Context, config Config) ([]byte, error) {
 	return b.bytes, nil
 }
 
-// compiledModule is the code of the module that config names.
-func compiledModule(ctx context.Context, config Config) (*wasmsm.CompiledModule, error) {
+// compiled is the module that config names, with its code.
+func compiled(ctx context.Context, config Config) (*built, error) {
 	modules.Lock()
 	defer modules.Unlock()
 	b, err := find(ctx, config)
 	if err != nil || b.code != nil {
-		return b.code, err
+		return b, err
 	}
 	if modules.runtime == nil {
-		if modules.runtime, err = wasmsm.NewRuntime(wasmsm.Config{}); err != nil {
+		if modules.runtime, err = wasmsm.NewRuntime(wasmsm.Config{CacheDir: os.Getenv(CacheVariable)}); err != nil {
 			return nil, fmt.Errorf("sandbox: %w", err)
 		}
 	}
 	if b.code, err = modules.runtime.Compile(b.bytes); err != nil {
 		return nil, fmt.Errorf("sandbox: %s: %w", config.source(), err)
 	}
-	return b.code, nil
+	return b, nil
 }
 
-// find builds or reads a module, or finds it. The caller holds the lock. After an error what it returns is empty.
+// find builds or reads a module, or finds it. The caller holds the lock.
 func find(ctx context.Context, config Config) (*built, error) {
+	if config.Dir != "" && config.File != "" {
+		return nil, errors.New("sandbox: Config has both Dir and File: name the folder to build or the module to run")
+	}
 	source, err := filepath.Abs(config.source())
 	if err != nil {
-		return &built{}, fmt.Errorf("sandbox: %w", err)
+		return nil, fmt.Errorf("sandbox: %w", err)
 	}
 	if known := modules.built[source]; known != nil {
 		return known, nil
 	}
 	bytes, err := config.bytes(ctx, source)
 	if err != nil {
-		return &built{}, err
+		return nil, err
 	}
 	if modules.built == nil {
 		modules.built = map[string]*built{}
@@ -84,10 +88,7 @@ func (c Config) source() string {
 }
 
 func (c Config) bytes(ctx context.Context, source string) ([]byte, error) {
-	switch {
-	case c.File != "" && c.Dir != "":
-		return nil, errors.New("sandbox: Config has both Dir and File: name the folder to build or the module to run")
-	case c.File == "":
+	if c.File == "" {
 		return buildIn(ctx, source)
 	}
 	bytes, err := os.ReadFile(source)

@@ -28,6 +28,9 @@ func (g *guest) Init(ctx *sdk.Context, arg []byte) error {
 	if string(arg) == "refuse" {
 		return sdk.Refuse(3, "told to refuse at index %d and time %d", ctx.Index(), ctx.Time().UnixNano())
 	}
+	if string(arg) == "speak" {
+		ctx.Log(sdk.LevelInfo, "started")
+	}
 	if len(arg) > 0 {
 		g.counts[string(arg)]++
 	}

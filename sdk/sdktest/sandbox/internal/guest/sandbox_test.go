@@ -2,6 +2,7 @@ package main
 
 import (
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -111,6 +112,36 @@ func TestChecks(t *testing.T) {
 	got = failure(t, func(t testing.TB) { sdktest.Fuzzing{Machine: d}.Check(t, whole) })
 	if want := `step 2 of 9, command "panic", trapped: `; !strings.Contains(got, want) {
 		t.Errorf("a trap in the sandbox fails with %q, want %q", got, want)
+	}
+}
+
+// TestMachinesAreReused shows that a machine which gets another's memory starts in the same state and with the same log as a new one,
+// whatever was done before, and that other starts are kept apart.
+func TestMachinesAreReused(t *testing.T) {
+	d := sandbox.Open(t, sandbox.Config{})
+	states := map[string]sdktest.Digest{}
+	for round := range 12 {
+		argument := []string{"", "ada", "speak"}[round%3]
+		fresh, err := d.Fresh()
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := sdktest.Open(t, fresh)
+		if got := h.Init(argument); got.Kind != sdk.Applied || len(got.Logs) != len(argument)/5 {
+			t.Fatalf("round %d: Init was %s and logged %v", round, got, got.Logs)
+		}
+		if before, seen := states[argument]; seen && before != h.Digest() {
+			t.Fatalf("round %d: with the argument %q the machine starts in another state", round, argument)
+		}
+		states[argument] = h.Digest()
+		h.MustApply(fmt.Sprint("word ", round))
+		h.WantTrapped("panic", "told to")
+		if err := errors.Join(fresh.Close(), fresh.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if states[""] == states["ada"] {
+		t.Error("two arguments lead to one state")
 	}
 }
 
