@@ -203,30 +203,79 @@ func TestRestart(t *testing.T) {
 	}
 }
 
-// TestScriptsAreBytes shows that scripts survive as bytes, whatever their size, and that any bytes are a script.
+// TestScriptsAreBytes shows that scripts survive as bytes, whatever is in them, that any bytes are a script, and that a byte more in
+// one step leaves the others as they are.
 func TestScriptsAreBytes(t *testing.T) {
-	script := append(sdktest.Commands("", "a", strings.Repeat("x", 126), strings.Repeat("y", 127), strings.Repeat("z", 65_535)),
-		sdktest.Queries("", strings.Repeat("q", 300))...)
-	if got := sdktest.DecodeScript(sdktest.EncodeScript(script), 100); !slices.Equal(got, script) {
-		t.Errorf("the script comes back with %d steps: %v", len(got), got)
+	script := append(sdktest.Commands("", "a", "\x1a\x1b\x1c\x1d\x1e\x1f", "\x1d\x00", strings.Repeat("z", 70_000)), sdktest.Queries("", "\x1cq")...)
+	if got := sdktest.DecodeScript(sdktest.EncodeScript(script), 100, script); !slices.Equal(got, script) {
+		t.Errorf("the script comes back with %d steps: %.300q", len(got), got)
 	}
-	if got := sdktest.DecodeScript(sdktest.EncodeScript(script), 3); !slices.Equal(got, script[:3]) {
-		t.Errorf("three steps are %v", got)
+	if got := sdktest.DecodeScript(sdktest.EncodeScript(script), 3, nil); !slices.Equal(got, script[:3]) {
+		t.Errorf("three steps are %q", got)
 	}
-	if got := sdktest.DecodeScript([]byte("\x85abc"), 9); !slices.Equal(got, sdktest.Queries("abc")) {
-		t.Errorf("a size that promises too much gives %v", got)
+	known := sdktest.Commands("x", "y", "z")
+	for data, want := range map[string]sdktest.Script{
+		"ada\x1e\x1cada\x1ealan":        append(sdktest.Commands("ada"), append(sdktest.Queries("ada"), sdktest.Commands("alan")...)...),
+		"ad-a\x1e\x1cada\x1ealan":       append(sdktest.Commands("ad-a"), append(sdktest.Queries("ada"), sdktest.Commands("alan")...)...),
+		"\x1d\x01\x1e\x1d\x05a":         sdktest.Commands("y", "z"),
+		"\x1d\x00\x00\x01\x1ea\x1d\x1e": sdktest.Commands("-1", "a\x1d"),
+		"\x1d":                          sdktest.Commands("\x1d"),
+		"\x1c":                          sdktest.Queries(""),
+		"a\x1b":                         sdktest.Commands("a\x1b"),
+	} {
+		if got := sdktest.DecodeScript([]byte(data), 9, known); !slices.Equal(got, want) {
+			t.Errorf("%q is %q, want %q", data, got, want)
+		}
 	}
 }
 
-// FuzzDecodeScript shows that no bytes break the decoder and that what it reads is encoded again to bytes that give the same.
+// TestEditsExchangeWords shows how a known step becomes another that is nearly as good.
+func TestEditsExchangeWords(t *testing.T) {
+	known := append(sdktest.Commands(`{"pay":{"to":"ada","sum":5}}`), sdktest.Queries("of bob")...)
+	for data, want := range map[string]sdktest.Script{
+		"\x1d\x00\x04\x01": sdktest.Commands(`{"pay":{"to":"ada","sum":-1}}`),
+		"\x1d\x00\x02\x13": sdktest.Commands(`{"pay":{"to":"bob","sum":5}}`),
+		"\x1d\x00\x02\x13\x04\x00\x1e\x1d\x01\x01\x0d": append(sdktest.Commands(`{"pay":{"to":"bob","sum":0}}`), sdktest.Queries("of pay")...),
+		"\x1d\x03\x00\x0a\x00\x0a\x00\x0a":             sdktest.Queries(" "),
+	} {
+		if got := sdktest.DecodeScript([]byte(data), 9, known); !slices.Equal(got, want) {
+			t.Errorf("%q is %q, want %q", data, got, want)
+		}
+	}
+}
+
+// TestMadeUpScripts shows that such a script depends on its bytes alone, is another for each of them, and finds what one edit
+// of known steps can break.
+func TestMadeUpScripts(t *testing.T) {
+	known := sdktest.Commands("deposit 5", "withdraw 3")
+	made := func(i int) sdktest.Script {
+		return sdktest.DecodeScript([]byte{0x1f, byte(i), byte(i >> 8)}, 20, known)
+	}
+	different, negative := map[string]bool{}, 0
+	for i := range 500 {
+		script := made(i)
+		if again := made(i); len(script) < 1 || len(script) > 20 || !slices.Equal(again, script) {
+			t.Fatalf("script %d is %q and then %q", i, script, again)
+		}
+		different[fmt.Sprint(script)] = true
+		if slices.Contains(script, sdktest.Step{Input: "deposit -1"}) {
+			negative++
+		}
+	}
+	if len(different) < 400 || negative < 5 {
+		t.Errorf("of 500 scripts %d are different, and %d have a deposit of -1", len(different), negative)
+	}
+}
+
+// FuzzDecodeScript shows that no bytes break the decoder and that what it reads is encoded to bytes that give the same.
 func FuzzDecodeScript(f *testing.F) {
-	f.Add([]byte("\x03abc\x82de\x7f\x00\x01x\xff"))
-	f.Add([]byte("\x7f\xff\xff"))
+	f.Add([]byte("abc\x1e\x1cde\x1e\x1d\x00\x1ex\x1b\x1e"))
+	f.Add([]byte("\x1d\xff\x1d\xff"))
+	known := sdktest.Commands("known", "\x1d")
 	f.Fuzz(func(t *testing.T, data []byte) {
-		script := sdktest.DecodeScript(data, 1000)
-		again := sdktest.EncodeScript(script)
-		if got := sdktest.DecodeScript(again, 1000); !slices.Equal(got, script) || len(again) > len(data)+2 {
-			t.Fatalf("%q is %v and then %v", data, script, got)
+		script := sdktest.DecodeScript(data, 1000, known)
+		if got := sdktest.DecodeScript(sdktest.EncodeScript(script), 1000, known); !slices.Equal(got, script) {
+			t.Fatalf("%q is %q and then %q", data, script, got)
 		}
 	})
 }

@@ -9,6 +9,9 @@ import (
 // defaultSteps is how many steps of a sequence are run: a restore at each of them costs the square.
 const defaultSteps = 32
 
+// madeUpSeeds is how many sequences are made up of the seeds' steps before the fuzzer begins.
+const madeUpSeeds = 64
+
 // Fuzzing says what has to hold of a machine after any sequence of requests.
 type Fuzzing struct {
 	// Machine is the driver of the machine.
@@ -42,10 +45,18 @@ func Fuzz(f *testing.F, make func() sdk.Machine, seeds ...Script) {
 // seeds, `go test -fuzz .` goes on from there. Seeds matter: they show the fuzzer what requests look like.
 func (c Fuzzing) Run(f *testing.F, seeds ...Script) {
 	f.Helper()
+	var known Script
 	for _, seed := range seeds {
 		f.Add(EncodeScript(seed))
+		// By number, too: the fuzzer exchanges, repeats and drops whole steps with a byte or two.
+		f.Add(encodeKnown(len(known), len(seed)))
+		known = append(known, seed...)
 	}
-	f.Fuzz(func(t *testing.T, data []byte) { c.Check(t, DecodeScript(data, c.steps())) })
+	for i := range madeUpSeeds {
+		f.Add([]byte{madeUp, byte(i)})
+	}
+	words := vocabularyOf(known)
+	f.Fuzz(func(t *testing.T, data []byte) { c.Check(t, words.decode(data, c.steps())) })
 }
 
 func (c Fuzzing) steps() int {
