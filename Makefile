@@ -115,7 +115,7 @@ mutants:
 fuzz:
 	@set -e; for package in $$(go list ./...); do \
 		for name in $$(go test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
-			echo "$$package $$name"; go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(TIME) $$package; \
+			echo "$$package $$name"; go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(TIME) -fuzzminimizetime 100x $$package; \
 		done; \
 	done
 

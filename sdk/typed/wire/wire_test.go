@@ -27,23 +27,22 @@ type base struct {
 // everything has a field of each form.
 type everything struct {
 	base
-	Yes     bool
-	Small   int8              `json:"small"`
-	Large   int64             `json:"large,omitempty"`
-	Count   uint64            `json:"count"`
-	Half    float32           `json:"half"`
-	Whole   float64           `json:"whole,omitempty"`
-	Text    named             `json:"text"`
-	Bytes   []byte            `json:"bytes"`
-	When    time.Time         `json:"when"`
-	Next    *everything       `json:"next,omitempty"`
-	List    []int32           `json:"list"`
-	Pair    [2]string         `json:"pair"`
-	Names   map[string]uint8  `json:"names,omitempty"`
-	Lines   map[int16][]named `json:"lines"`
-	Maybe   *string           `json:"maybe"`
-	Hidden  chan int          `json:"-"`
-	private int               // no part of it
+	Yes    bool
+	Small  int8              `json:"small"`
+	Large  int64             `json:"large,omitempty"`
+	Count  uint64            `json:"count"`
+	Half   float32           `json:"half"`
+	Whole  float64           `json:"whole,omitempty"`
+	Text   named             `json:"text"`
+	Bytes  []byte            `json:"bytes"`
+	When   time.Time         `json:"when"`
+	Next   *everything       `json:"next,omitempty"`
+	List   []int32           `json:"list"`
+	Pair   [2]string         `json:"pair"`
+	Names  map[string]uint8  `json:"names,omitempty"`
+	Lines  map[int16][]named `json:"lines"`
+	Maybe  *string           `json:"maybe"`
+	Hidden chan int          `json:"-"`
 }
 
 func codecFor[T any](t testing.TB) wire.Codec[T] {
