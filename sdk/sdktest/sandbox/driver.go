@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"testing"
@@ -33,7 +34,7 @@ func Open(t testing.TB, config Config) sdktest.Driver {
 	if err := shareWithWorkers(t); err != nil {
 		t.Fatal(err)
 	}
-	module, err := compiled(t.Context(), config)
+	module, err := compiled(context.Background(), config) // it outlives the test
 	if err != nil {
 		t.Fatal(err)
 	}
