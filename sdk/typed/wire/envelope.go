@@ -92,17 +92,17 @@ func openJSON(r *jsonReader) (name, payload []byte, err error) {
 
 func openPack(request []byte) (name, payload []byte, err error) {
 	r := packReader{data: request}
-	envelope, err := r.next()
-	if err == nil && envelope.size != 1 {
-		return nil, nil, fmt.Errorf("%w: an envelope is a map of one name, not of %d", ErrBadRequest, envelope.size)
+	err = r.next()
+	if err == nil && r.token.size != 1 {
+		return nil, nil, fmt.Errorf("%w: an envelope is a map of one name, not of %d", ErrBadRequest, r.token.size)
 	}
-	var text token
 	if err == nil {
-		text, err = r.next()
+		err = r.next()
 	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w: %w", ErrBadRequest, err)
 	}
+	text := &r.token
 	if text.form != formString || text.isNil || len(text.content) == 0 {
 		return nil, nil, fmt.Errorf("%w: a command's name is a text, not %s", ErrBadRequest, text.what())
 	}

@@ -136,7 +136,7 @@ func (p *plan) readJSONNumber(r *jsonReader, v reflect.Value) error {
 		return err
 	}
 	if p.form == formFloat {
-		f, err := strconv.ParseFloat(string(text), v.Type().Bits())
+		f, err := strconv.ParseFloat(string(text), p.bits)
 		if err != nil {
 			return p.outOfRange(string(text))
 		}
@@ -152,7 +152,7 @@ func (p *plan) readJSONNumber(r *jsonReader, v reflect.Value) error {
 // setWhole sets an integer from its digits.
 func (p *plan) setWhole(text []byte, v reflect.Value) error {
 	if p.form == formInt {
-		n, err := strconv.ParseInt(string(text), 10, v.Type().Bits())
+		n, err := strconv.ParseInt(string(text), 10, p.bits)
 		if err != nil {
 			return p.outOfRange(string(text))
 		}
@@ -162,7 +162,7 @@ func (p *plan) setWhole(text []byte, v reflect.Value) error {
 	if text[0] == '-' && string(text) != "-0" {
 		return p.mistaken("the number " + string(text[:min(len(text), 40)]))
 	}
-	n, err := strconv.ParseUint(string(trimMinus(text)), 10, v.Type().Bits())
+	n, err := strconv.ParseUint(string(trimMinus(text)), 10, p.bits)
 	if err != nil {
 		return p.outOfRange(string(text))
 	}

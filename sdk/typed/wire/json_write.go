@@ -27,7 +27,7 @@ func (p *plan) writeJSON(dst []byte, v reflect.Value, depth int) ([]byte, error)
 	case formUint:
 		return strconv.AppendUint(dst, v.Uint(), 10), nil
 	case formFloat:
-		return appendJSONFloat(dst, v.Float(), v.Type().Bits())
+		return appendJSONFloat(dst, v.Float(), p.bits)
 	case formString:
 		return appendJSONString(dst, v.String()), nil
 	case formBytes:

@@ -12,6 +12,8 @@ import (
 type packReader struct {
 	data []byte
 	at   int
+	// token is the last one that next read.
+	token token
 	// lenient passes over fields that are not known.
 	lenient bool
 }
@@ -81,48 +83,53 @@ func (r *packReader) big(size int) (uint64, error) {
 }
 
 // next reads the next token.
-func (r *packReader) next() (token, error) {
-	first, err := r.big(1)
-	if err != nil {
-		return token{}, err
+func (r *packReader) next() error {
+	if r.at >= len(r.data) {
+		return invalid("the MessagePack ends too early: a value is expected")
 	}
-	switch c := byte(first); {
+	c := r.data[r.at]
+	r.at++
+	t := &r.token
+	t.isNil = false
+	switch {
 	case c < packFixMap:
-		return token{form: formUint, number: first}, nil
+		t.form, t.number = formUint, uint64(c)
+		return nil
 	case c < packFixArray:
-		return r.sized(formMap, first&15)
+		return r.sized(formMap, uint64(c&15))
 	case c < packFixText:
-		return r.sized(formList, first&15)
+		return r.sized(formList, uint64(c&15))
 	case c < packNil:
-		return r.filled(formString, first&31)
+		return r.filled(formString, uint64(c&31))
 	case c >= packNegative:
-		return token{form: formInt, number: uint64(int64(int8(c)))}, nil
+		t.form, t.number = formInt, uint64(int64(int8(c)))
+		return nil
 	case c >= packText8:
 		return r.long(c)
-	default:
-		return r.scalar(c)
 	}
+	return r.scalar(c)
 }
 
 // sized is a list or map of n elements, each of which has at least a byte: a length that lies is found here.
-func (r *packReader) sized(f form, n uint64) (token, error) {
+func (r *packReader) sized(f form, n uint64) error {
 	if n > uint64(len(r.data)-r.at) {
-		return token{}, invalid("the MessagePack ends too early: %d elements are expected, %d bytes are left", n, len(r.data)-r.at)
+		return invalid("the MessagePack ends too early: %d elements are expected, %d bytes are left", n, len(r.data)-r.at)
 	}
-	return token{form: f, size: int(n)}, nil
+	r.token.form, r.token.size = f, int(n)
+	return nil
 }
 
 // filled is a text or bytes of n bytes.
-func (r *packReader) filled(f form, n uint64) (token, error) {
-	content, err := r.bytes(n)
-	if err == nil && f == formString {
-		err = checkUTF8(content)
+func (r *packReader) filled(f form, n uint64) (err error) {
+	r.token.form = f
+	if r.token.content, err = r.bytes(n); err == nil && f == formString {
+		err = checkUTF8(r.token.content)
 	}
-	return token{form: f, content: content}, err
+	return err
 }
 
 // long reads texts, lists and maps whose size stands behind the first byte.
-func (r *packReader) long(c byte) (token, error) {
+func (r *packReader) long(c byte) error {
 	sizeBytes := 2
 	switch c {
 	case packText8:
@@ -133,7 +140,7 @@ func (r *packReader) long(c byte) (token, error) {
 	n, err := r.big(sizeBytes)
 	switch {
 	case err != nil:
-		return token{}, err
+		return err
 	case c <= packText32:
 		return r.filled(formString, n)
 	case c <= packArray32:
@@ -143,37 +150,44 @@ func (r *packReader) long(c byte) (token, error) {
 }
 
 // scalar reads numbers, bytes and words.
-func (r *packReader) scalar(c byte) (token, error) {
+func (r *packReader) scalar(c byte) error {
+	t := &r.token
 	switch {
 	case c == packNil:
-		return token{isNil: true}, nil
+		t.isNil = true
+		return nil
 	case c == packFalse || c == packTrue:
-		return token{form: formBool, bool: c == packTrue}, nil
+		t.form, t.bool = formBool, c == packTrue
+		return nil
 	case c >= packBytes8 && c <= packBytes32:
 		n, err := r.big(1 << (c - packBytes8))
 		if err != nil {
-			return token{}, err
+			return err
 		}
 		return r.filled(formBytes, n)
 	case c == packFloat32:
 		n, err := r.big(4)
-		return token{form: formFloat, float: float64(math.Float32frombits(uint32(n)))}, err
+		t.form, t.float = formFloat, float64(math.Float32frombits(uint32(n)))
+		return err
 	case c == packFloat64:
 		n, err := r.big(8)
-		return token{form: formFloat, float: math.Float64frombits(n)}, err
+		t.form, t.float = formFloat, math.Float64frombits(n)
+		return err
 	case c >= packUint8 && c <= packUint64:
 		n, err := r.big(1 << (c - packUint8))
-		return token{form: formUint, number: n}, err
+		t.form, t.number = formUint, n
+		return err
 	case c >= packInt8 && c <= packInt64:
 		n, err := r.big(1 << (c - packInt8))
 		shift := 64 - 8<<(c-packInt8)
 		value := int64(n<<shift) >> shift
-		if value >= 0 {
-			return token{form: formUint, number: uint64(value)}, err
+		t.form, t.number = formUint, uint64(value)
+		if value < 0 {
+			t.form = formInt
 		}
-		return token{form: formInt, number: uint64(value)}, err
+		return err
 	}
-	return token{}, invalid("the byte %#02x begins no value: extensions are not used", c)
+	return invalid("the byte %#02x begins no value: extensions are not used", c)
 }
 
 // readPack reads the next value into v.
@@ -190,20 +204,22 @@ func (p *plan) readPack(r *packReader, v reflect.Value, depth int) error {
 		v.Set(reflect.New(p.element.typ))
 		return p.element.readPack(r, v.Elem(), depth+1)
 	}
-	t, err := r.next()
-	switch {
-	case err != nil:
+	if err := r.next(); err != nil {
 		return err
-	case t.isNil && p.nullable():
-		v.SetZero()
-		return nil
-	case t.isNil:
+	}
+	if t := &r.token; t.isNil {
+		if p.nullable() {
+			v.SetZero()
+			return nil
+		}
 		return p.mistaken(t.what())
 	}
-	return p.readPackToken(r, &t, v, depth)
+	return p.readPackToken(r, v, depth)
 }
 
-func (p *plan) readPackToken(r *packReader, t *token, v reflect.Value, depth int) error {
+// readPackToken reads the value that the reader's token begins. What is inside of it overwrites the token.
+func (p *plan) readPackToken(r *packReader, v reflect.Value, depth int) error {
+	t := &r.token
 	switch {
 	case p.form == formBool && t.form == formBool:
 		v.SetBool(t.bool)
@@ -234,7 +250,7 @@ func (p *plan) setPackWhole(t *token, v reflect.Value) error {
 	case t.form != formInt && t.form != formUint, p.form == formUint && t.form == formInt:
 		return p.mistaken(t.what())
 	case p.form == formUint:
-		if v.OverflowUint(t.number) {
+		if t.number>>(p.bits-1)>>1 != 0 {
 			return p.outOfRange(strconv.FormatUint(t.number, 10))
 		}
 		v.SetUint(t.number)
@@ -242,10 +258,11 @@ func (p *plan) setPackWhole(t *token, v reflect.Value) error {
 		if t.form == formUint && t.number > math.MaxInt64 {
 			return p.outOfRange(strconv.FormatUint(t.number, 10))
 		}
-		if n := int64(t.number); v.OverflowInt(n) {
+		n := int64(t.number)
+		if shift := 64 - p.bits; n<<shift>>shift != n {
 			return p.outOfRange(strconv.FormatInt(n, 10))
 		}
-		v.SetInt(int64(t.number))
+		v.SetInt(n)
 	}
 	return nil
 }
@@ -305,14 +322,13 @@ func (p *plan) readPackMap(r *packReader, size int, v reflect.Value, depth int) 
 func (p *plan) readPackStruct(r *packReader, size int, v reflect.Value, depth int) error {
 	var seen seenFields
 	for near := range size {
-		name, err := r.next()
-		if err == nil && name.form != formString {
-			err = invalid("a field's name is a text, not %s", name.what())
-		}
-		if err != nil {
+		if err := r.next(); err != nil {
 			return err
 		}
-		i, err := p.fieldNamed(name.content, near)
+		if r.token.form != formString || r.token.isNil {
+			return invalid("a field's name is a text, not %s", r.token.what())
+		}
+		i, err := p.fieldNamed(r.token.content, near)
 		switch {
 		case err != nil && r.lenient:
 			if err := r.skip(depth + 1); err != nil {
@@ -338,13 +354,16 @@ func (r *packReader) skip(depth int) error {
 	if depth > maxDepth {
 		return tooDeep()
 	}
-	t, err := r.next()
-	if err != nil {
+	if err := r.next(); err != nil {
 		return err
 	}
-	parts := t.size
-	if t.form == formMap {
-		parts *= 2
+	parts := 0
+	switch t := &r.token; {
+	case t.isNil:
+	case t.form == formList:
+		parts = t.size
+	case t.form == formMap:
+		parts = 2 * t.size
 	}
 	for range parts {
 		if err := r.skip(depth + 1); err != nil {

@@ -57,7 +57,7 @@ func (p *plan) writePack(dst []byte, v reflect.Value, depth int) ([]byte, error)
 	case formUint:
 		return appendPackUint(dst, v.Uint()), nil
 	case formFloat:
-		if v.Type().Bits() == 32 {
+		if p.bits == 32 {
 			return binary.BigEndian.AppendUint32(append(dst, packFloat32), math.Float32bits(float32(v.Float()))), nil
 		}
 		return binary.BigEndian.AppendUint64(append(dst, packFloat64), math.Float64bits(v.Float())), nil

@@ -38,6 +38,8 @@ var describe = [...]string{
 type plan struct {
 	form form
 	typ  reflect.Type
+	// bits is the size of numbers.
+	bits int
 	// key and element are those of maps, lists, arrays and pointers.
 	key, element *plan
 	fields       []field
@@ -104,11 +106,11 @@ func (p *plan) compose(t reflect.Type, made map[reflect.Type]*plan) (err error) 
 	case reflect.Bool:
 		p.form = formBool
 	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
-		p.form = formInt
+		p.form, p.bits = formInt, t.Bits()
 	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
-		p.form = formUint
+		p.form, p.bits = formUint, t.Bits()
 	case reflect.Float32, reflect.Float64:
-		p.form = formFloat
+		p.form, p.bits = formFloat, t.Bits()
 	case reflect.String:
 		p.form = formString
 	case reflect.Pointer:
