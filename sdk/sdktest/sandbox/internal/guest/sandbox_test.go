@@ -170,6 +170,9 @@ func TestUpgrades(t *testing.T) {
 	if got := refused.Migrate("ada 1\nx y\n"); got.Kind != sdk.Refused || refused.Digest() != before {
 		t.Errorf("a state that is half good was %s", got)
 	}
+	if got := refused.MustApply("ada"); got != "1" {
+		t.Errorf("of a state that is half good, %s of ada was kept", got)
+	}
 }
 
 // TestMisuse shows what a bad folder, a bad module, a late seed and a refused start are told.
