@@ -187,6 +187,34 @@ func TestWants(t *testing.T) {
 	}
 }
 
+// TestDifference shows that every part of an outcome counts that members share, and what does not.
+func TestDifference(t *testing.T) {
+	event := func(suffix, payload string) []sdktest.Event {
+		return []sdktest.Event{{Suffix: suffix, Payload: []byte(payload)}}
+	}
+	panicked := func(text string) sdktest.Outcome { return sdktest.Outcome{Kind: sdk.Trapped, Message: text} }
+	for _, c := range []struct {
+		a, b sdktest.Outcome
+		want string
+	}{
+		{sdktest.Outcome{}, sdktest.Outcome{Kind: sdk.Refused}, "one is applied"},
+		{sdktest.Outcome{Kind: sdk.Refused, Code: 1}, sdktest.Outcome{Kind: sdk.Refused, Code: 2}, "code 1 and 2"},
+		{sdktest.Outcome{Kind: sdk.Refused, Message: "a"}, sdktest.Outcome{Kind: sdk.Refused, Message: "b"}, `message "a" and "b"`},
+		{sdktest.Outcome{Output: []byte("ab")}, sdktest.Outcome{Output: []byte("ac")}, `output "ab" and "ac"`},
+		{sdktest.Outcome{Events: event("x", "1")}, sdktest.Outcome{Events: event("x", "2")}, `events ["x 1"] and ["x 2"]`},
+		{sdktest.Outcome{Events: event("x", "1")}, sdktest.Outcome{Events: event("y", "1")}, `events ["x 1"] and ["y 1"]`},
+		{sdktest.Outcome{Events: event("x", "1")}, sdktest.Outcome{}, `events ["x 1"] and []`},
+		{panicked("panic: a at m/m.go:1 (main.f)"), panicked("aborted: panic: b at m/m.go:1 (pkg.f)"), "message"},
+		{panicked("panic: a at m/m.go:1 (main.f)"), panicked("aborted: panic: a at m/m.go:1 (pkg.f)"), ""},
+		{panicked("out of memory"), panicked("panic: out of memory"), ""},
+		{sdktest.Outcome{Fuel: 1, Logs: []sdktest.Log{{Text: "x"}}, Events: []sdktest.Event{{Index: 1}}}, sdktest.Outcome{Events: []sdktest.Event{{Index: 2}}}, ""},
+	} {
+		if got := sdktest.Difference(c.a, c.b); (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
+			t.Errorf("%s and %s differ in %q, want %q", c.a, c.b, got, c.want)
+		}
+	}
+}
+
 // TestRestart shows that a machine goes on after a restart, and that what it does not export is lost.
 func TestRestart(t *testing.T) {
 	h := sdktest.Open(t, sdktest.Native(with("")))

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"net/netip"
 	"reflect"
 	"strings"
 	"testing"
@@ -112,6 +113,35 @@ func TestJSONEqualsTheStandardLibrarys(t *testing.T) {
 		var back everything
 		if err := c.Parse(wire.JSON, got, &back); err != nil || !reflect.DeepEqual(&back, v) {
 			t.Fatalf("seed %d: %s is read as %+v, %v", seed, got, back, err)
+		}
+	}
+}
+
+// odd has values and shapes that random ones do not hit.
+type odd struct {
+	Wide   []float64
+	Narrow []float32
+	// Two that are texts: so the struct itself is none.
+	netip.Prefix
+	netip.Addr
+}
+
+// TestOddJSONEqualsTheStandardLibrarys shows the same for numbers at the ends of their forms and embedded texts.
+func TestOddJSONEqualsTheStandardLibrarys(t *testing.T) {
+	v := odd{Prefix: netip.MustParsePrefix("10.0.0.0/8"), Addr: netip.MustParseAddr("::1")}
+	for _, f := range []float64{0, math.Copysign(0, -1), 1, 0.1, 1e-6, 9.99e-7, 1e-7, 1e-10, 1e20, 1e21, 123456789e15, math.MaxFloat64, 5e-324} {
+		v.Wide, v.Narrow = append(v.Wide, f, -f), append(v.Narrow, float32(min(f, math.MaxFloat32)))
+	}
+	c := codecFor[odd](t)
+	got, err := c.Append(nil, wire.JSON, &v)
+	if want := plainJSON(t, v); err != nil || string(got) != string(want) {
+		t.Fatalf("%v\nwe write    %s\nthe library %s", err, got, want)
+	}
+	for _, e := range []wire.Encoding{wire.JSON, wire.MessagePack} {
+		packed, err := c.Append(nil, e, &v)
+		var back odd
+		if err = errors.Join(err, c.Parse(e, packed, &back)); err != nil || !reflect.DeepEqual(back, v) {
+			t.Errorf("%s: %+v, %v", e, back, err)
 		}
 	}
 }
