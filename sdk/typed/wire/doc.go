@@ -32,7 +32,8 @@
 //	time.Time and others      a string                     a string: by MarshalText and UnmarshalText
 //
 // Fields have the names of their json tags, in both encodings; omitempty is known, "-" hides a field. The JSON is
-// what encoding/json writes with SetEscapeHTML(false), save that integer keys are sorted by value.
+// what encoding/json writes with SetEscapeHTML(false), save that integer keys are sorted by value, and that an embedded
+// struct which is a text is a field, where encoding/json would lose it.
 //
 // # What is read
 //

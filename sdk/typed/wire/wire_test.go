@@ -126,7 +126,7 @@ type odd struct {
 	netip.Addr
 }
 
-// TestOddJSONEqualsTheStandardLibrarys shows the same for numbers at the ends of their forms and embedded texts.
+// TestOddJSONEqualsTheStandardLibrarys shows the same for numbers at the ends of their forms, and that embedded texts are kept.
 func TestOddJSONEqualsTheStandardLibrarys(t *testing.T) {
 	v := odd{Prefix: netip.MustParsePrefix("10.0.0.0/8"), Addr: netip.MustParseAddr("::1")}
 	for _, f := range []float64{0, math.Copysign(0, -1), 1, 0.1, 1e-6, 9.99e-7, 1e-7, 1e-10, 1e20, 1e21, 123456789e15, math.MaxFloat64, 5e-324} {
@@ -134,7 +134,8 @@ func TestOddJSONEqualsTheStandardLibrarys(t *testing.T) {
 	}
 	c := codecFor[odd](t)
 	got, err := c.Append(nil, wire.JSON, &v)
-	if want := plainJSON(t, v); err != nil || string(got) != string(want) {
+	want := strings.TrimSuffix(string(plainJSON(t, v)), "}") + `,"Prefix":"10.0.0.0/8","Addr":"::1"}` // which it loses
+	if err != nil || string(got) != want {
 		t.Fatalf("%v\nwe write    %s\nthe library %s", err, got, want)
 	}
 	for _, e := range []wire.Encoding{wire.JSON, wire.MessagePack} {
