@@ -28,7 +28,7 @@
 //	func main() {} // never runs: the host calls the machine
 //
 // `grout build` compiles such a package to WebAssembly; package sdktest drives the same machine
-// natively in a Go test.
+// natively in a Go test, and package sdktest/sandbox as compiled. Package typed makes a machine of functions on Go types.
 //
 // # What a command may do
 //
