@@ -1,5 +1,5 @@
-# What Grout needs to build, run and test is Go (the version in go.mod) and make. `make check` also
-# fetches staticcheck through the Go module proxy.
+# What Grout needs to build, run and test is Go (the version in go.mod) and make; `make toolchains` installs what tests of
+# machines in C need as well. `make check` also fetches staticcheck through the Go module proxy.
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 COMPARE     := consensus/durable/compare
@@ -16,7 +16,7 @@ KILLS       ?= 20
 HOSTS       ?= 3
 MIB         ?= 1024
 
-.PHONY: run test check build install bench bench-log bench-wasm bench-groups bench-failover bench-state bench-hot bench-peers soak profile chaos sim explore mutants fuzz fuzz-modules clean fmt
+.PHONY: run test toolchains check build install bench bench-log bench-wasm bench-groups bench-failover bench-state bench-hot bench-peers soak profile chaos sim explore mutants fuzz fuzz-modules clean fmt
 
 # The demonstration: three hosts, a killed leader, the right answer. INPUT=file for another text.
 run:
@@ -25,6 +25,11 @@ run:
 # Everything under the gate.
 test:
 	go test -timeout 20m ./...
+
+# What tests of machines in other languages than Go need, from Debian. Tests without it are skipped, unless GROUT_TOOLCHAINS=required.
+toolchains:
+	@command -v clang >/dev/null && command -v "$$(clang --target=wasm32 --print-prog-name=wasm-ld)" >/dev/null || \
+		{ apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends clang lld; }
 
 # The local gate: a red one does not land.
 check:

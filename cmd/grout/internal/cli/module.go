@@ -24,6 +24,7 @@ const categoryModules = "modules"
 // The flags of new and build.
 const (
 	flagDir   = "dir"
+	flagLang  = "lang"
 	flagOut   = "out"
 	flagStrip = "strip"
 )
@@ -33,19 +34,23 @@ func moduleVerbs() []verb {
 	return []verb{{
 		name: "new", usage: "make a new machine's source folder", arguments: "NAME", category: categoryModules,
 		least: 1, most: 1, run: newVerb,
-		flags: []urfave.Flag{&urfave.StringFlag{Name: flagDir, Usage: "the `FOLDER` to make; default ./NAME"}},
-		description: `The folder holds a Go machine that works, its tests, and a copy of the SDK: it builds without a network.
+		flags: []urfave.Flag{
+			&urfave.StringFlag{Name: flagDir, Usage: "the `FOLDER` to make; default ./NAME"},
+			&urfave.StringFlag{Name: flagLang, Usage: "the `LANGUAGE` of the machine: go or c", Value: "go"},
+		},
+		description: `The folder holds a machine that works, a way to test it, and a copy of the SDK: it builds without a network.
 
 Examples:
   grout new hello
-  grout new hello --dir services/hello`,
+  grout new hello --dir services/hello
+  grout new hello --lang c`,
 	}, {
 		name: "build", usage: "compile a machine to a module", arguments: "[DIR]", category: categoryModules,
 		most: 1, run: buildVerb, flags: []urfave.Flag{
 			&urfave.StringFlag{Name: flagOut, Aliases: []string{"o"}, Usage: "the `FILE` to write; default DIR/DIR.wasm"},
 			&urfave.BoolFlag{Name: flagStrip, Usage: "leave out the functions' names: smaller, but traps name functions by number"},
 		},
-		description: `The same source and the same Go release give the same bytes on every computer.
+		description: `The folder holds a machine in Go or in C. The same source and the same compiler's release give the same bytes on every computer.
 
 Examples:
   grout build
@@ -67,13 +72,17 @@ func newVerb(c *call) error {
 	if dir == "" {
 		dir = name
 	}
-	if err := project.New(project.NewRequest{Dir: dir, Name: name}); err != nil {
+	if err := project.New(project.NewRequest{Dir: dir, Name: name, Language: c.cli.String(flagLang)}); err != nil {
 		return err
 	}
 	if c.json {
 		return c.console.json(map[string]string{"name": name, "dir": dir})
 	}
-	return c.console.printf("made %s. Next:\n  (cd %s && go test ./...)\n  grout deploy %s %s\n", dir, dir, name, folder(dir))
+	test := "go test ./..."
+	if c.cli.String(flagLang) == "c" {
+		test = "grout check . --commands commands.txt"
+	}
+	return c.console.printf("made %s. Next:\n  (cd %s && %s)\n  grout deploy %s %s\n", dir, dir, test, name, folder(dir))
 }
 
 // folder writes a folder so that it is not taken for something else.

@@ -20,7 +20,7 @@ const minGo = "go1.24"
 
 // BuildRequest says what to build.
 type BuildRequest struct {
-	// Dir is the folder of a package main, "" for the present one.
+	// Dir is the folder of a package main in Go, or of a machine in C, "" for the present one.
 	Dir string
 	// Out is the file to write, "" for the folder's name with ".wasm" inside Dir. A path that is not
 	// absolute is taken from the present folder.
@@ -40,13 +40,13 @@ type BuildResult struct {
 	Digest [sha256.Size]byte
 }
 
-// Build compiles a Go machine to a module. The output depends on the source and the Go release
-// alone: not on the folder, the user, the time or the state of a repository. The file appears whole
+// Build compiles a machine to a module: one in Go, or, in a folder with C files and no Go files, one in C. The output depends on the
+// source and the compiler's release alone: not on the folder, the user, the time or the state of a repository. The file appears whole
 // or not at all.
 //
 // # Errors
 //
-// ErrNoGo, ErrNotMachine, *CompileError, the context's error, and whatever the file system reports.
+// ErrNoGo, ErrNoClang, ErrNotMachine, *CompileError, the context's error, and whatever the file system reports.
 func Build(ctx context.Context, request BuildRequest) (BuildResult, error) {
 	dir, out, err := request.paths()
 	if err != nil {
@@ -55,10 +55,8 @@ func Build(ctx context.Context, request BuildRequest) (BuildResult, error) {
 	if err := checkFolder(dir); err != nil {
 		return BuildResult{}, err
 	}
-	if err := checkGo(ctx, dir); err != nil {
-		return BuildResult{}, err
-	}
-	if err := checkMain(ctx, dir); err != nil {
+	compiler, err := compilerOf(ctx, dir)
+	if err != nil {
 		return BuildResult{}, err
 	}
 	// Beside the target, so that the rename stays within one file system.
@@ -66,7 +64,7 @@ func Build(ctx context.Context, request BuildRequest) (BuildResult, error) {
 	if err != nil {
 		return BuildResult{}, fmt.Errorf("project: build %s: %w", dir, err)
 	}
-	result, err := compile(ctx, dir, filepath.Join(scratch, "module.wasm"), out, request.Strip)
+	result, err := compile(ctx, compiler, dir, filepath.Join(scratch, "module.wasm"), out, request.Strip)
 	return result, errors.Join(err, os.RemoveAll(scratch))
 }
 
@@ -126,8 +124,31 @@ func checkMain(ctx context.Context, dir string) error {
 	return fmt.Errorf("project: build: %w: %s holds package %s: a machine is a package main", ErrNotMachine, dir, name)
 }
 
-func compile(ctx context.Context, dir, scratch, out string, strip bool) (BuildResult, error) {
-	if _, err := run(ctx, dir, build.Arguments(scratch, strip)...); err != nil {
+// compiler compiles the machine in dir to the file out.
+type compiler func(ctx context.Context, dir, out string, strip bool) error
+
+// compilerOf picks the compiler by the files of a folder, and reports what it lacks.
+func compilerOf(ctx context.Context, dir string) (compiler, error) {
+	goFiles, err := filepath.Glob(filepath.Join(dir, "*.go"))
+	if err != nil {
+		return nil, fmt.Errorf("project: build %s: %w", dir, err)
+	}
+	if len(goFiles) == 0 && len(cFiles(dir)) > 0 {
+		return compileC, checkClang(ctx, dir)
+	}
+	if err := checkGo(ctx, dir); err != nil {
+		return nil, err
+	}
+	return compileGo, checkMain(ctx, dir)
+}
+
+func compileGo(ctx context.Context, dir, out string, strip bool) error {
+	_, err := run(ctx, dir, build.Arguments(out, strip)...)
+	return err
+}
+
+func compile(ctx context.Context, compiler compiler, dir, scratch, out string, strip bool) (BuildResult, error) {
+	if err := compiler(ctx, dir, scratch, strip); err != nil {
 		return BuildResult{}, err
 	}
 	module, err := os.ReadFile(scratch)

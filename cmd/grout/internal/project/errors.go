@@ -1,6 +1,7 @@
 package project
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -14,7 +15,11 @@ var (
 	ErrNotEmpty = errors.New("folder is not empty")
 	// ErrNoGo marks a missing or too old Go toolchain.
 	ErrNoGo = errors.New("no usable Go toolchain")
-	// ErrNotMachine marks a folder that holds no package main.
+	// ErrNoClang marks a missing C compiler, or one that cannot make WebAssembly.
+	ErrNoClang = errors.New("no usable clang")
+	// ErrNoLanguage marks a language that no project can be made in.
+	ErrNoLanguage = errors.New("no such language")
+	// ErrNotMachine marks a folder that holds no package main, and no C file.
 	ErrNotMachine = errors.New("not a machine's folder")
 )
 
@@ -22,11 +27,13 @@ var (
 type CompileError struct {
 	// Dir is the folder that was built.
 	Dir string
-	// Output is what the go command wrote, unchanged: one "file:line:column: text" for each error.
+	// Compiler is what refused it, "" for the go command.
+	Compiler string
+	// Output is what that wrote, unchanged: one "file:line:column: text" for each error.
 	Output string
 }
 
-// Error returns the go command's output under one line of our own.
+// Error returns the compiler's output under one line of our own.
 func (e *CompileError) Error() string {
-	return fmt.Sprintf("project: build %s: the go command failed:\n%s", e.Dir, strings.TrimRight(e.Output, "\n"))
+	return fmt.Sprintf("project: build %s: %s failed:\n%s", e.Dir, cmp.Or(e.Compiler, "the go command"), strings.TrimRight(e.Output, "\n"))
 }

@@ -6,13 +6,16 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/template"
 
 	"github.com/groutlabs/grout/sdk"
+	"github.com/groutlabs/grout/sdk/c"
 )
 
 // sdkModule is the module that the SDK belongs to; sdkPath is the SDK's import path.
@@ -33,16 +36,34 @@ const maxNameBytes = 64
 //go:embed template
 var templates embed.FS
 
-// files maps each template to its place in the project. go.mod has another name here because a
-// folder with a go.mod would be no part of this module.
-var files = map[string]string{
-	"template/go.mod.tmpl":          "go.mod",
-	"template/modules.txt.tmpl":     "vendor/modules.txt",
-	"template/main.go.tmpl":         "main.go",
-	"template/machine_test.go.tmpl": "machine_test.go",
-	"template/README.md.tmpl":       "README.md",
-	"template/gitignore.tmpl":       ".gitignore",
+// language is what a project is made of.
+type language struct {
+	// files maps each template to its place in the project. go.mod has another name here because a
+	// folder with a go.mod would be no part of this module.
+	files map[string]string
+	// vendor copies the SDK into the project.
+	vendor func(dir string) error
 }
+
+var languages = map[string]language{
+	"go": {vendor: vendorSDK, files: map[string]string{
+		"template/go.mod.tmpl":          "go.mod",
+		"template/modules.txt.tmpl":     "vendor/modules.txt",
+		"template/main.go.tmpl":         "main.go",
+		"template/machine_test.go.tmpl": "machine_test.go",
+		"template/README.md.tmpl":       "README.md",
+		"template/gitignore.tmpl":       ".gitignore",
+	}},
+	"c": {vendor: func(dir string) error { return write(dir, "grout.h", c.Header) }, files: map[string]string{
+		"template/c/machine.c.tmpl":    "machine.c",
+		"template/c/commands.txt.tmpl": "commands.txt",
+		"template/c/README.md.tmpl":    "README.md",
+		"template/gitignore.tmpl":      ".gitignore",
+	}},
+}
+
+// Languages are the names of the languages that a project can be made in.
+func Languages() []string { return slices.Sorted(maps.Keys(languages)) }
 
 // NewRequest says what project to make.
 type NewRequest struct {
@@ -51,6 +72,8 @@ type NewRequest struct {
 	// Name names the Go module and the group: a lower-case letter, then lower-case letters, digits,
 	// '-' and '_', 64 characters at most. "" means the last element of Dir.
 	Name string
+	// Language is one of Languages, "" for "go".
+	Language string
 	// Version is the SDK's version in go.mod, such as "v0.1.0"; "" means DefaultVersion.
 	Version string
 }
@@ -68,6 +91,12 @@ func (r *NewRequest) validate() error {
 	}
 	if err := checkName(r.Name); err != nil {
 		return err
+	}
+	if r.Language == "" {
+		r.Language = "go"
+	}
+	if _, known := languages[r.Language]; !known {
+		return fmt.Errorf("project: new %s: %w: %q: use one of %s", r.Name, ErrNoLanguage, r.Language, strings.Join(Languages(), ", "))
 	}
 	if r.Version == "" {
 		r.Version = DefaultVersion
@@ -114,7 +143,7 @@ func asSet(words string) map[string]bool {
 //
 // # Errors
 //
-// ErrBadName, ErrNotEmpty, and whatever the file system reports; what had been written by then stays.
+// ErrBadName, ErrNoLanguage, ErrNotEmpty, and whatever the file system reports; what had been written by then stays.
 func New(request NewRequest) error {
 	if err := request.validate(); err != nil {
 		return err
@@ -122,7 +151,8 @@ func New(request NewRequest) error {
 	if err := checkEmpty(request.Dir); err != nil {
 		return err
 	}
-	for source, target := range files {
+	language := languages[request.Language]
+	for source, target := range language.files {
 		text, err := render(source, request)
 		if err != nil {
 			return err
@@ -131,7 +161,7 @@ func New(request NewRequest) error {
 			return err
 		}
 	}
-	return vendorSDK(request.Dir)
+	return language.vendor(request.Dir)
 }
 
 func checkEmpty(dir string) error {

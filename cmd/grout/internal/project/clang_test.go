@@ -1,0 +1,104 @@
+package project
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/groutlabs/grout/wasmsm"
+	"github.com/groutlabs/grout/wasmsm/check"
+)
+
+// newCProject makes a project in C. Without clang and lld the test is skipped, unless GROUT_TOOLCHAINS=required.
+func newCProject(t *testing.T) string {
+	t.Helper()
+	if err := checkClang(t.Context(), "."); err != nil {
+		if os.Getenv("GROUT_TOOLCHAINS") == "required" {
+			t.Fatal(err)
+		}
+		t.Skip(err)
+	}
+	dir := filepath.Join(t.TempDir(), "tally")
+	if err := New(NewRequest{Dir: dir, Language: "c"}); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// TestNewCProject shows that a new project in C builds to equal bytes anywhere, also without its copy of the header, and that its
+// machine does what its README says, in every run of a check alike.
+func TestNewCProject(t *testing.T) {
+	first, second := newCProject(t), newCProject(t)
+	if err := os.Remove(filepath.Join(second, "grout.h")); err != nil {
+		t.Fatal(err)
+	}
+	one, err := Build(t.Context(), BuildRequest{Dir: first})
+	if err != nil {
+		t.Fatal(err)
+	}
+	two, err := Build(t.Context(), BuildRequest{Dir: second, Out: filepath.Join(t.TempDir(), "two.wasm")})
+	if err != nil || one.Digest != two.Digest {
+		t.Fatalf("two builds give %x and %x, %v", one.Digest, two.Digest, err)
+	}
+	stripped, err := Build(t.Context(), BuildRequest{Dir: second, Strip: true})
+	if err != nil || stripped.Bytes >= two.Bytes {
+		t.Errorf("stripped it has %d bytes, else %d: %v", stripped.Bytes, two.Bytes, err)
+	}
+	module, err := os.ReadFile(one.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	commands, err := os.ReadFile(filepath.Join(first, "commands.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	report, err := check.Run(t.Context(), check.Config{
+		Module: module, Machine: wasmsm.MachineConfig{Seed: [32]byte{1}}, CacheDir: t.TempDir(),
+		Commands: func(yield func([]byte, error) bool) {
+			for command := range strings.Lines(string(commands)) {
+				if !yield([]byte(strings.TrimSpace(command)), nil) {
+					return
+				}
+			}
+		},
+	})
+	if err != nil || report.Applied != 4 || report.Refused != 1 || report.Trapped != 0 {
+		t.Errorf("%+v, %v", report, err)
+	}
+	if left, err := filepath.Glob(filepath.Join(first, ".grout-build-*")); err != nil || len(left) > 0 {
+		t.Errorf("the build left %v, %v", left, err)
+	}
+}
+
+// TestBuildCRefuses shows that faulty code is told with its place, that a missing compiler is told with what to install, and that a
+// language that there is not is told with those that there are.
+func TestBuildCRefuses(t *testing.T) {
+	dir := newCProject(t)
+	if err := os.WriteFile(filepath.Join(dir, "other.c"), []byte("int f(void) { return missing(); }\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Build(t.Context(), BuildRequest{Dir: dir})
+	var refused *CompileError
+	if !errors.As(err, &refused) || !strings.Contains(err.Error(), "clang failed") || !strings.Contains(err.Error(), "other.c:1:") {
+		t.Errorf("a call of nothing: %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "tally.wasm")); err == nil {
+		t.Error("a build that failed left a module")
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := Build(ctx, BuildRequest{Dir: dir}); !errors.Is(err, context.Canceled) {
+		t.Errorf("an interrupted build: %v", err)
+	}
+	if err := New(NewRequest{Dir: filepath.Join(t.TempDir(), "x"), Language: "cobol"}); !errors.Is(err, ErrNoLanguage) || !strings.Contains(err.Error(), "c, go") {
+		t.Errorf("an unknown language: %v", err)
+	}
+	t.Setenv("PATH", t.TempDir())
+	if _, err := Build(t.Context(), BuildRequest{Dir: dir}); !errors.Is(err, ErrNoClang) || !errors.Is(err, exec.ErrNotFound) || !strings.Contains(err.Error(), "apt-get install clang lld") {
+		t.Errorf("without clang: %v", err)
+	}
+}
