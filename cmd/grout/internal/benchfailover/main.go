@@ -8,11 +8,8 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"os"
-	"os/signal"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/groutlabs/grout/cmd/grout/internal/benchkit"
@@ -32,24 +29,13 @@ func main() {
 	kills := flag.Int("kills", 20, "how many leaders are killed")
 	clients := flag.Int("clients", 64, "how many closed-loop clients write")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, *kills, *clients); err != nil {
-		fmt.Fprintln(os.Stderr, "benchfailover:", err)
-		stop()
-		os.Exit(1)
-	}
+	benchkit.Main("benchfailover", func(ctx context.Context, dir string) error { return run(ctx, dir, *kills, *clients) })
 }
 
-func run(ctx context.Context, kills, clients int) (err error) {
+func run(ctx context.Context, dir string, kills, clients int) (err error) {
 	if kills < 1 || clients < 1 {
 		return fmt.Errorf("%d kills and %d clients are too few, use 1 or more of both", kills, clients)
 	}
-	dir, err := os.MkdirTemp("", "grout-failover-")
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	c, err := benchkit.Start(ctx, dir)
 	if err != nil {
 		return err

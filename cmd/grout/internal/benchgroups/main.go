@@ -10,13 +10,11 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/groutlabs/grout/cmd/grout/internal/benchkit"
@@ -40,24 +38,13 @@ func main() {
 	hosts := flag.Int("hosts", 3, "how many hosts, each with a replica of every group if they are three or fewer")
 	idle := flag.Duration("idle", 20*time.Second, "how long the processor time of idle hosts is measured")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, *groups, *hosts, *idle); err != nil {
-		fmt.Fprintln(os.Stderr, "benchgroups:", err)
-		stop()
-		os.Exit(1)
-	}
+	benchkit.Main("benchgroups", func(ctx context.Context, dir string) error { return run(ctx, dir, *groups, *hosts, *idle) })
 }
 
-func run(ctx context.Context, groups, hosts int, idle time.Duration) (err error) {
+func run(ctx context.Context, dir string, groups, hosts int, idle time.Duration) (err error) {
 	if groups < 1 || hosts < 1 {
 		return fmt.Errorf("%d groups on %d hosts are too few, use 1 or more of both", groups, hosts)
 	}
-	dir, err := os.MkdirTemp("", "grout-groups-")
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	b, err := start(ctx, dir, groups, hosts)
 	if err != nil {
 		return err

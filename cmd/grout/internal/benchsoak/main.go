@@ -8,9 +8,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
 	"github.com/groutlabs/grout/cmd/grout/internal/benchkit"
@@ -25,25 +22,14 @@ func main() {
 	every := flag.Duration("every", 10*time.Second, "the time between two samples")
 	clients := flag.Int("clients", 64, "how many closed-loop clients write")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, *length, *every, *clients); err != nil {
-		fmt.Fprintln(os.Stderr, "benchsoak:", err)
-		stop()
-		os.Exit(1)
-	}
+	benchkit.Main("benchsoak", func(ctx context.Context, dir string) error { return run(ctx, dir, *length, *every, *clients) })
 }
 
-func run(ctx context.Context, length, every time.Duration, clients int) (err error) {
+func run(ctx context.Context, dir string, length, every time.Duration, clients int) (err error) {
 	if samples := int(length / max(every, 1)); samples < minSamples || clients < 1 {
 		return fmt.Errorf("%d samples of %d clients are too few: at least %d of 1 are needed, as %s every %s gives them", samples, clients,
 			minSamples, minSamples*every, every)
 	}
-	dir, err := os.MkdirTemp("", "grout-soak-")
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	c, err := benchkit.Start(ctx, dir)
 	if err != nil {
 		return err

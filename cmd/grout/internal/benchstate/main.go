@@ -8,11 +8,8 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"os"
-	"os/signal"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/groutlabs/grout/cmd/grout/internal/benchkit"
@@ -35,13 +32,7 @@ func main() {
 	clients := flag.Int("clients", 64, "how many closed-loop clients write")
 	rounds := flag.Int("rounds", 6, "how many snapshots are measured")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, *size, *clients, *rounds); err != nil {
-		fmt.Fprintln(os.Stderr, "benchstate:", err)
-		stop()
-		os.Exit(1)
-	}
+	benchkit.Main("benchstate", func(ctx context.Context, dir string) error { return run(ctx, dir, *size, *clients, *rounds) })
 }
 
 // bench is a run.
@@ -52,15 +43,10 @@ type bench struct {
 	values, rounds int
 }
 
-func run(ctx context.Context, size int64, clients, rounds int) (err error) {
+func run(ctx context.Context, dir string, size int64, clients, rounds int) (err error) {
 	if size < 1 || size > 1536 || clients < 1 || rounds < 1 {
 		return fmt.Errorf("%d MiB, %d clients and %d rounds: 1 to 1536 MiB and at least 1 of the others are possible", size, clients, rounds)
 	}
-	dir, err := os.MkdirTemp("", "grout-state-")
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	speeds, err := measureSpeeds(dir)
 	if err != nil {
 		return err
