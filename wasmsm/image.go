@@ -1,11 +1,8 @@
 package wasmsm
 
 import (
-	"bytes"
 	"encoding/binary"
 	"fmt"
-
-	"github.com/tetratelabs/wazero/api"
 )
 
 // imageVersion is that of the header's layout:
@@ -119,14 +116,31 @@ func (m *Machine) header(pages uint32) *imageHeader {
 // With ErrBadImage nothing has changed. Any other error leaves the state in doubt, and every later
 // call returns it.
 func (m *Machine) Restore(image Image) error {
+	for i, page := range image.Pages {
+		if page != nil && len(page) != pageBytes {
+			return fmt.Errorf("%w: page %d has %d bytes", ErrBadImage, i, len(page))
+		}
+	}
+	return m.Load(image.Header, len(image.Pages), func(page int, into []byte) (bool, error) {
+		return copy(into, image.Pages[page]) > 0, nil
+	})
+}
+
+// PageReader writes a page of an image over its argument of 64 KiB. For a page of zeros it may instead report false, and
+// leave the argument alone.
+type PageReader func(page int, into []byte) (data bool, err error)
+
+// Load is Restore of an image that need not be in memory: it reads each page once, in their order, and writes
+// it where it stays.
+func (m *Machine) Load(header []byte, pages int, read PageReader) error {
 	if m.broken != nil {
 		return m.broken
 	}
-	h, err := m.checkImage(image)
+	h, err := m.checkImage(header, pages)
 	if err != nil {
 		return err
 	}
-	if err = m.linear.load(m.memory, image.Pages); err != nil {
+	if err = m.linear.setSize(m.memory, uint64(pages)*pageBytes); err != nil {
 		return m.keep(err)
 	}
 	for i, g := range m.globals {
@@ -134,20 +148,20 @@ func (m *Machine) Restore(image Image) error {
 	}
 	m.journal.clear()
 	m.last = EntryContext{}
-	if err := m.commit(); err != nil {
-		return err
+	if err := m.store.load(read, m.show); err != nil {
+		return m.keep(fmt.Errorf("wasmsm: loading an image: %w", err))
 	}
 	m.store.forget()
 	return nil
 }
 
-func (m *Machine) checkImage(image Image) (*imageHeader, error) {
-	h, err := decodeImageHeader(image.Header)
+func (m *Machine) checkImage(header []byte, pages int) (*imageHeader, error) {
+	h, err := decodeImageHeader(header)
 	if err != nil {
 		return nil, err
 	}
-	want := m.header(uint32(len(image.Pages)))
-	size, most := uint64(len(image.Pages))*pageBytes, m.module.memoryLimit(Limits{MemoryBytes: maxMemoryBytes})
+	want := m.header(uint32(pages))
+	size, most := uint64(pages)*pageBytes, m.module.memoryLimit(Limits{MemoryBytes: maxMemoryBytes})
 	switch {
 	case h.digest != want.digest:
 		return nil, fmt.Errorf("%w: it is of module %x, this is module %x", ErrBadImage, h.digest, want.digest)
@@ -160,31 +174,5 @@ func (m *Machine) checkImage(image Image) (*imageHeader, error) {
 	case size > most:
 		return nil, fmt.Errorf("%w: its memory has %d bytes, the module's may have %d", ErrBadImage, size, most)
 	}
-	for i, page := range image.Pages {
-		if page != nil && len(page) != pageBytes {
-			return nil, fmt.Errorf("%w: page %d has %d bytes", ErrBadImage, i, len(page))
-		}
-	}
 	return h, nil
-}
-
-// load gives the memory an image's pages; the caller commits.
-func (l *linear) load(memory api.Memory, pages [][]byte) error {
-	if err := l.setSize(memory, uint64(len(pages))*pageBytes); err != nil {
-		return err
-	}
-	for i, page := range pages {
-		live, ok := memory.Read(uint32(i)*pageBytes, pageBytes)
-		if !ok {
-			return fmt.Errorf("wasmsm: page %d is outside the restored memory", i)
-		}
-		if page == nil {
-			page = zeroPage[:]
-		}
-		// Pages that are equal already are not written, which spares the kernel a copy of each.
-		if !bytes.Equal(live, page) {
-			copy(live, page)
-		}
-	}
-	return nil
 }

@@ -28,6 +28,9 @@ type store interface {
 	commit(show func()) error
 	// rollback gives the memory the checkpoint's content and length; resize returns it.
 	rollback() (size uint64, err error)
+	// load makes the memory and the checkpoint those of an image, page by page, and calls show like commit. The memory has the
+	// image's length already. After an error neither is to be used any more.
+	load(read PageReader, show func()) error
 	// pages copies the checkpoint: all pages that are not zero, or those of them that were written since forget, the
 	// zero ones included. They are in order.
 	pages(which pageSet) ([]Page, error)

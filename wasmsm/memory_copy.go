@@ -58,6 +58,25 @@ func (s *copyStore) rollback() (uint64, error) {
 	return uint64(size), nil
 }
 
+func (s *copyStore) load(read PageReader, show func()) error {
+	s.views.Lock()
+	defer s.views.Unlock()
+	for at := 0; at < len(s.memory); at += pageBytes {
+		page := s.memory[at : at+pageBytes]
+		data, err := read(at/pageBytes, page)
+		if err != nil {
+			s.views.ended = err
+			return err
+		}
+		if !data {
+			clear(page)
+		}
+	}
+	s.saved = append(s.saved[:0], s.memory...)
+	show()
+	return nil
+}
+
 func (s *copyStore) pages(which pageSet) ([]Page, error) {
 	var pages []Page
 	if which == changedPages {

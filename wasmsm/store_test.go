@@ -90,7 +90,9 @@ func exerciseStore(t *testing.T, random *rand.Rand, s store) {
 }
 
 func (x *storeTest) step(step int) {
-	switch what := x.random.IntN(20); {
+	switch what := x.random.IntN(21); {
+	case what == 20:
+		x.load(step)
 	case what == 0:
 		size := uint64(x.random.IntN(storeLimit/pageBytes+1)) * pageBytes
 		if size >= uint64(len(x.m.memory)) || x.random.IntN(4) == 0 {
@@ -115,6 +117,37 @@ func (x *storeTest) step(step int) {
 		x.memory = x.s.resize(size)
 		x.m.rollback()
 	}
+}
+
+// load takes an image in, some pages of which are zero.
+func (x *storeTest) load(step int) {
+	size := x.random.IntN(storeLimit/pageBytes+1) * pageBytes
+	image := make([]byte, size)
+	for at := 0; at < size; at += pageBytes {
+		if x.random.IntN(3) > 0 {
+			scribble(x.random, image[at:at+pageBytes], make([]byte, pageBytes))
+		}
+	}
+	x.memory = x.s.resize(uint64(size))
+	next, shown := 0, 0
+	err := x.s.load(func(page int, into []byte) (bool, error) {
+		if page != next || len(into) != pageBytes {
+			x.Fatalf("step %d: page %d is read into %d bytes, not page %d", step, page, len(into), next)
+		}
+		next++
+		from := image[page*pageBytes:][:pageBytes]
+		if bytes.Equal(from, zeroPage[:]) {
+			return false, nil
+		}
+		copy(into, from)
+		return true, nil
+	}, func() { shown++ })
+	if err != nil || shown != 1 || next != size/pageBytes {
+		x.Fatalf("step %d: load: %v, shown %d times, %d pages read of %d", step, err, shown, next, size/pageBytes)
+	}
+	x.m.memory, x.m.saved = image, bytes.Clone(image)
+	x.s.forget()
+	x.changes = bytes.Clone(image)
 }
 
 // wantChanges shows that the changes told so far make up the checkpoint.
