@@ -4,6 +4,7 @@
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 COMPARE     := consensus/durable/compare
 PEERS       := cmd/grout/internal/benchpeers
+WASM_RUST   := --print target-libdir --target wasm32-unknown-unknown
 VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 TIME        ?= 60s
 SEEDS       ?= 100000
@@ -28,6 +29,9 @@ test:
 
 # What tests of machines in other languages than Go need, from Debian. Tests without it are skipped, unless GROUT_TOOLCHAINS=required.
 toolchains:
+	@{ test -x /usr/bin/cargo && test -d "$$(/usr/bin/rustc $(WASM_RUST) 2>/dev/null)"; } || \
+		{ command -v cargo >/dev/null && test -d "$$(rustc $(WASM_RUST) 2>/dev/null)"; } || \
+		{ apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends rustc cargo libstd-rust-dev-wasm32; }
 	@command -v clang >/dev/null && command -v "$$(clang --target=wasm32 --print-prog-name=wasm-ld)" >/dev/null || \
 		{ apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends clang lld; }
 
