@@ -1,9 +1,10 @@
 # What Grout needs to build, run and test is Go (the version in go.mod) and make; `make toolchains` installs what tests of
-# machines in C need as well. `make check` also fetches staticcheck through the Go module proxy.
+# machines in other languages need as well. `make check` also fetches staticcheck through the Go module proxy.
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 COMPARE     := consensus/durable/compare
 PEERS       := cmd/grout/internal/benchpeers
+ASC         := sdk/assemblyscript
 WASM_RUST   := --print target-libdir --target wasm32-unknown-unknown
 VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 TIME        ?= 60s
@@ -27,13 +28,17 @@ run:
 test:
 	go test -timeout 20m ./...
 
-# What tests of machines in other languages than Go need, from Debian. Tests without it are skipped, unless GROUT_TOOLCHAINS=required.
+# What tests of machines in other languages than Go need, from Debian and npm. Tests without it are skipped, unless GROUT_TOOLCHAINS=required.
 toolchains:
 	@{ test -x /usr/bin/cargo && test -d "$$(/usr/bin/rustc $(WASM_RUST) 2>/dev/null)"; } || \
 		{ command -v cargo >/dev/null && test -d "$$(rustc $(WASM_RUST) 2>/dev/null)"; } || \
 		{ apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends rustc cargo libstd-rust-dev-wasm32; }
 	@command -v clang >/dev/null && command -v "$$(clang --target=wasm32 --print-prog-name=wasm-ld)" >/dev/null || \
 		{ apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends clang lld; }
+	@command -v npm >/dev/null || \
+		{ apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends nodejs npm; }
+	@cd $(ASC) && cmp -s package-lock.json node_modules/.grout-lock || \
+		{ npm ci --no-audit --no-fund && cp package-lock.json node_modules/.grout-lock; }
 
 # The local gate: a red one does not land.
 check:

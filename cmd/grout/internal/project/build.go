@@ -40,13 +40,13 @@ type BuildResult struct {
 	Digest [sha256.Size]byte
 }
 
-// Build compiles a machine to a module. A folder without Go files is Rust if it has a Cargo.toml, C if it has C files. The output
-// depends on the source and the compiler's release alone: not on the folder, the user, the time or the state of a repository. The
-// file appears whole or not at all.
+// Build compiles a machine to a module. A folder without Go files is Rust if it has a Cargo.toml, AssemblyScript if it has an
+// asconfig.json, C if it has C files. The output depends on the source and the compiler's release alone: not on the folder, the user,
+// the time or the state of a repository. The file appears whole or not at all.
 //
 // # Errors
 //
-// ErrNoGo, ErrNoRust, ErrNoClang, ErrNotMachine, *CompileError, the context's error, and whatever the file system reports.
+// ErrNoGo, ErrNoRust, ErrNoAssemblyScript, ErrNoClang, ErrNotMachine, *CompileError, the context's error, and whatever the file system reports.
 func Build(ctx context.Context, request BuildRequest) (BuildResult, error) {
 	dir, out, err := request.paths()
 	if err != nil {
@@ -138,6 +138,9 @@ func compilerOf(ctx context.Context, dir string) (compiler, error) {
 	case has(dir, "Cargo.toml"):
 		tools, err := findRust(ctx, dir)
 		return tools.compile, err
+	case has(dir, "asconfig.json"):
+		asc, err := findAsc(dir)
+		return asc.compile, err
 	case len(cFiles(dir)) > 0:
 		return compileC, checkClang(ctx, dir)
 	}
@@ -187,4 +190,23 @@ func run(ctx context.Context, dir string, arguments ...string) (string, error) {
 		return "", fmt.Errorf("project: build %s: go %s: %w", dir, arguments[0], err)
 	}
 	return stdout.String(), nil
+}
+
+// runCompiler runs another compiler than Go's. What it writes is the error's text, without its standard output where command has a
+// place for that already.
+func runCompiler(ctx context.Context, dir, name string, command *exec.Cmd) error {
+	var output bytes.Buffer
+	if command.Stderr = &output; command.Stdout == nil {
+		command.Stdout = &output
+	}
+	err := command.Run()
+	switch {
+	case ctx.Err() != nil:
+		return fmt.Errorf("project: build %s: %w", dir, context.Cause(ctx))
+	case err != nil && output.Len() > 0:
+		return &CompileError{Dir: dir, Compiler: name, Output: output.String()}
+	case err != nil:
+		return fmt.Errorf("project: build %s: %s: %w", dir, name, err)
+	}
+	return nil
 }

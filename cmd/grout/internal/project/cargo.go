@@ -79,18 +79,12 @@ func (t rustTools) compile(ctx context.Context, dir, out string, strip bool) err
 		"--message-format", "json-render-diagnostics")
 	command.Dir = dir
 	command.Env = t.environment(dir, strip)
-	var stdout, stderr bytes.Buffer
-	command.Stdout, command.Stderr = &stdout, &stderr
-	err := command.Run()
-	switch {
-	case ctx.Err() != nil:
-		return fmt.Errorf("project: build %s: %w", dir, context.Cause(ctx))
-	case err != nil && stderr.Len() > 0:
-		return &CompileError{Dir: dir, Compiler: "cargo", Output: stderr.String()}
-	case err != nil:
-		return fmt.Errorf("project: build %s: cargo: %w", dir, err)
+	var messages bytes.Buffer
+	command.Stdout = &messages
+	if err := runCompiler(ctx, dir, "cargo", command); err != nil {
+		return err
 	}
-	artefact, err := lastModule(&stdout)
+	artefact, err := lastModule(&messages)
 	if err != nil {
 		return fmt.Errorf("project: build %s: cargo: %w", dir, err)
 	}

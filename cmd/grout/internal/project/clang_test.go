@@ -68,7 +68,7 @@ func TestBuildCRefuses(t *testing.T) {
 	if _, err := Build(ctx, BuildRequest{Dir: dir}); !errors.Is(err, context.Canceled) {
 		t.Errorf("an interrupted build: %v", err)
 	}
-	if err := New(NewRequest{Dir: filepath.Join(t.TempDir(), "x"), Language: "cobol"}); !errors.Is(err, ErrNoLanguage) || !strings.Contains(err.Error(), "c, go, rust") {
+	if err := New(NewRequest{Dir: filepath.Join(t.TempDir(), "x"), Language: "cobol"}); !errors.Is(err, ErrNoLanguage) || !strings.Contains(err.Error(), "assemblyscript, c, go, rust") {
 		t.Errorf("an unknown language: %v", err)
 	}
 	t.Setenv("PATH", t.TempDir())

@@ -15,6 +15,7 @@ import (
 	"text/template"
 
 	"github.com/groutlabs/grout/sdk"
+	"github.com/groutlabs/grout/sdk/assemblyscript"
 	"github.com/groutlabs/grout/sdk/c"
 	"github.com/groutlabs/grout/sdk/rust"
 )
@@ -66,6 +67,16 @@ var languages = map[string]language{
 		"template/c/README.md.tmpl":    "README.md",
 		"template/gitignore.tmpl":      ".gitignore",
 	}},
+	"assemblyscript": {vendor: func(dir string) error { return copyTree(assemblyscript.Source, dir, "vendor/grout") },
+		test: "npm install && " + checkCommands, files: map[string]string{
+			"template/assemblyscript/package.json.tmpl":  "package.json",
+			"template/assemblyscript/asconfig.json.tmpl": "asconfig.json",
+			"template/assemblyscript/tsconfig.json.tmpl": "assembly/tsconfig.json",
+			"template/assemblyscript/index.ts.tmpl":      "assembly/index.ts",
+			"template/assemblyscript/commands.txt.tmpl":  "commands.txt",
+			"template/assemblyscript/README.md.tmpl":     "README.md",
+			"template/assemblyscript/gitignore.tmpl":     ".gitignore",
+		}},
 	"rust": {vendor: func(dir string) error { return copyTree(rust.Source, dir, "vendor/grout") }, test: "cargo test", files: map[string]string{
 		"template/rust/Cargo.toml.tmpl":   "Cargo.toml",
 		"template/rust/lib.rs.tmpl":       "src/lib.rs",
@@ -154,7 +165,7 @@ func asSet(words string) map[string]bool {
 	return set
 }
 
-// New writes a project that builds, tests and deploys at once. It writes nothing unless the request
+// New writes a project that builds, tests and deploys at once, one in AssemblyScript after `npm install`. It writes nothing unless the request
 // is valid and the folder new or empty.
 //
 // # Errors
