@@ -1,0 +1,124 @@
+package conformance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/groutlabs/grout/cmd/grout/internal/project"
+	"github.com/groutlabs/grout/sdk/sdktest"
+	"github.com/groutlabs/grout/sdk/sdktest/sandbox"
+	"github.com/groutlabs/grout/wasmsm"
+)
+
+const sdkDir = "../../../../sdk"
+
+// language is one of those that machines are written in.
+type language struct {
+	name string
+	// source is the machine's file below sdk/conformance, and target its place in a project.
+	source, target string
+	// missing are the errors of a build without the toolchain.
+	missing error
+}
+
+var languages = []language{
+	{"go", "go/main.go", "main.go", project.ErrNoGo},
+	{"rust", "rust/lib.rs", "src/lib.rs", project.ErrNoRust},
+	{"c", "c/machine.c", "machine.c", project.ErrNoClang},
+	{"assemblyscript", "assemblyscript/index.ts", "assembly/index.ts", project.ErrNoAssemblyScript},
+}
+
+// built is a machine's module, or why there is none.
+type built struct {
+	path, stripped string
+	err            error
+}
+
+// modules has what was built in this process; scratch holds it.
+var (
+	modules = map[string]built{}
+	scratch string
+)
+
+func TestMain(m *testing.M) {
+	var err error
+	if scratch, err = os.MkdirTemp("", "grout-conformance-"); err != nil {
+		panic(err)
+	}
+	code := m.Run()
+	if err := os.RemoveAll(scratch); err != nil {
+		panic(err)
+	}
+	os.Exit(code)
+}
+
+// module builds a machine once. Without its toolchain the test is skipped, unless GROUT_TOOLCHAINS=required.
+func (l language) module(t testing.TB) built {
+	t.Helper()
+	b, known := modules[l.name]
+	if !known {
+		b = l.build()
+		modules[l.name] = b
+	}
+	switch {
+	case b.err == nil:
+		return b
+	case errors.Is(b.err, l.missing) && os.Getenv("GROUT_TOOLCHAINS") != "required":
+		t.Skip(b.err)
+	}
+	t.Fatal(b.err)
+	return b
+}
+
+// build makes a project as `grout new` does, puts the machine into it, and builds it as `grout build` does, with the functions' names
+// and without.
+func (l language) build() built {
+	dir := filepath.Join(scratch, l.name)
+	if err := project.New(project.NewRequest{Dir: dir, Name: "conformance", Language: l.name}); err != nil {
+		return built{err: err}
+	}
+	source, err := os.ReadFile(filepath.Join(sdkDir, "conformance", filepath.FromSlash(l.source)))
+	if err != nil {
+		return built{err: err}
+	}
+	if err := os.WriteFile(filepath.Join(dir, filepath.FromSlash(l.target)), source, 0o644); err != nil {
+		return built{err: err}
+	}
+	if l.name == "assemblyscript" {
+		if err := linkPackages(dir); err != nil {
+			return built{err: err}
+		}
+	}
+	b := built{path: filepath.Join(scratch, l.name+".wasm"), stripped: filepath.Join(scratch, l.name+"-stripped.wasm")}
+	for _, out := range []string{b.path, b.stripped} {
+		if _, b.err = project.Build(context.Background(), project.BuildRequest{Dir: dir, Out: out, Strip: out == b.stripped}); b.err != nil {
+			return b
+		}
+	}
+	return b
+}
+
+// linkPackages does what `npm install` does in a project, from the packages of the SDK's own folder.
+func linkPackages(dir string) error {
+	installed, err := filepath.Abs(filepath.Join(sdkDir, "assemblyscript", "node_modules", "assemblyscript"))
+	if err != nil {
+		return err
+	}
+	if _, err := os.Stat(installed); err != nil {
+		return fmt.Errorf("%w: run `make toolchains`: %w", project.ErrNoAssemblyScript, err)
+	}
+	packages := filepath.Join(dir, "node_modules")
+	return errors.Join(os.Mkdir(packages, 0o755), os.Symlink(installed, filepath.Join(packages, "assemblyscript")),
+		os.Symlink(filepath.Join("..", "vendor", "grout"), filepath.Join(packages, "grout")))
+}
+
+// driver runs a machine in the sandbox. Its fuel is enough for all but what goes on for ever.
+func (l language) driver(t testing.TB) sdktest.Driver {
+	t.Helper()
+	const fuel = 100_000_000
+	return sandbox.Open(t, sandbox.Config{File: l.module(t).path, Limits: wasmsm.Limits{Fuel: fuel, QueryFuel: fuel}})
+}
