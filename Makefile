@@ -18,7 +18,7 @@ KILLS       ?= 20
 HOSTS       ?= 3
 MIB         ?= 1024
 
-.PHONY: run test toolchains check build install bench bench-log bench-wasm bench-groups bench-failover bench-state bench-hot bench-peers soak profile chaos sim explore mutants fuzz fuzz-modules clean fmt
+.PHONY: run test toolchains check build install bench bench-log bench-wasm bench-languages bench-groups bench-failover bench-state bench-hot bench-peers soak profile chaos sim explore mutants fuzz fuzz-modules clean fmt
 
 # The demonstration: three hosts, a killed leader, the right answer. INPUT=file for another text.
 run:
@@ -70,6 +70,10 @@ bench-log:
 bench-wasm:
 	go run ./cmd/grout/internal/benchwasm
 	go test -run '^$$' -bench 'Memory|Views' -benchtime 300x ./wasmsm
+
+# One machine in each language: the size of its module, and a command of 16 bytes.
+bench-languages:
+	go test -run '^$$' -bench Languages -count 4 ./cmd/grout/internal/conformance
 
 # What GROUPS idle groups of the counter cost each of HOSTS hosts, in memory and processor time, and how long a start takes.
 bench-groups:

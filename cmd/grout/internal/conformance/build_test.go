@@ -3,12 +3,12 @@ package conformance
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/groutlabs/grout/cmd/grout/internal/project"
+	"github.com/groutlabs/grout/cmd/grout/internal/toolchains"
 	"github.com/groutlabs/grout/sdk/sdktest"
 	"github.com/groutlabs/grout/sdk/sdktest/sandbox"
 	"github.com/groutlabs/grout/wasmsm"
@@ -61,22 +61,22 @@ func (l language) module(t testing.TB) built {
 	t.Helper()
 	b, known := modules[l.name]
 	if !known {
-		b = l.build()
+		b = l.build(t)
 		modules[l.name] = b
 	}
 	switch {
-	case b.err == nil:
-		return b
-	case errors.Is(b.err, l.missing) && os.Getenv("GROUT_TOOLCHAINS") != "required":
-		t.Skip(b.err)
+	case errors.Is(b.err, l.missing):
+		toolchains.Need(t, b.err)
+	case b.err != nil:
+		t.Fatal(b.err)
 	}
-	t.Fatal(b.err)
 	return b
 }
 
 // build makes a project as `grout new` does, puts the machine into it, and builds it as `grout build` does, with the functions' names
 // and without.
-func (l language) build() built {
+func (l language) build(t testing.TB) built {
+	t.Helper()
 	dir := filepath.Join(scratch, l.name)
 	if err := project.New(project.NewRequest{Dir: dir, Name: "conformance", Language: l.name}); err != nil {
 		return built{err: err}
@@ -89,9 +89,7 @@ func (l language) build() built {
 		return built{err: err}
 	}
 	if l.name == "assemblyscript" {
-		if err := linkPackages(dir); err != nil {
-			return built{err: err}
-		}
+		toolchains.Link(t, dir)
 	}
 	b := built{path: filepath.Join(scratch, l.name+".wasm"), stripped: filepath.Join(scratch, l.name+"-stripped.wasm")}
 	for _, out := range []string{b.path, b.stripped} {
@@ -100,20 +98,6 @@ func (l language) build() built {
 		}
 	}
 	return b
-}
-
-// linkPackages does what `npm install` does in a project, from the packages of the SDK's own folder.
-func linkPackages(dir string) error {
-	installed, err := filepath.Abs(filepath.Join(sdkDir, "assemblyscript", "node_modules", "assemblyscript"))
-	if err != nil {
-		return err
-	}
-	if _, err := os.Stat(installed); err != nil {
-		return fmt.Errorf("%w: run `make toolchains`: %w", project.ErrNoAssemblyScript, err)
-	}
-	packages := filepath.Join(dir, "node_modules")
-	return errors.Join(os.Mkdir(packages, 0o755), os.Symlink(installed, filepath.Join(packages, "assemblyscript")),
-		os.Symlink(filepath.Join("..", "vendor", "grout"), filepath.Join(packages, "grout")))
 }
 
 // driver runs a machine in the sandbox. Its fuel is enough for all but what goes on for ever.

@@ -2,34 +2,22 @@ package project
 
 import (
 	"errors"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/groutlabs/grout/cmd/grout/internal/toolchains"
 )
 
-// newAscProject makes a project in AssemblyScript, with what npm would install linked from the SDK's own folder, if that has it.
+// newAscProject makes a project in AssemblyScript, if there is a compiler for it.
 func newAscProject(t *testing.T) string {
 	t.Helper()
-	source, err := filepath.Abs(filepath.Join("..", "..", "..", "..", "sdk", "assemblyscript"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	found, err := findAsc(source)
-	wanted(t, err)
 	dir := filepath.Join(t.TempDir(), "tally")
 	if err := New(NewRequest{Dir: dir, Language: "assemblyscript"}); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Mkdir(filepath.Join(dir, "node_modules"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	for name, target := range map[string]string{"assemblyscript": filepath.Dir(filepath.Dir(found.script)), "grout": filepath.Join("..", "vendor", "grout")} {
-		if err := os.Symlink(target, filepath.Join(dir, "node_modules", name)); err != nil {
-			t.Fatal(err)
-		}
-	}
+	toolchains.Link(t, dir)
 	return dir
 }
 

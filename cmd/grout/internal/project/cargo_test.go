@@ -8,21 +8,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/groutlabs/grout/cmd/grout/internal/toolchains"
 	"github.com/groutlabs/grout/wasmsm"
 	"github.com/groutlabs/grout/wasmsm/check"
 )
-
-// wanted ends a test that lacks a toolchain: it is skipped, or fails with GROUT_TOOLCHAINS=required.
-func wanted(t *testing.T, err error) {
-	t.Helper()
-	switch {
-	case err == nil:
-	case os.Getenv("GROUT_TOOLCHAINS") == "required":
-		t.Fatal(err)
-	default:
-		t.Skip(err)
-	}
-}
 
 // checked applies a project's commands.txt in the runs of a check, and returns what the check says.
 func checked(t *testing.T, dir, module string) *check.Report {
@@ -55,7 +44,7 @@ func checked(t *testing.T, dir, module string) *check.Report {
 func newRustProject(t *testing.T) string {
 	t.Helper()
 	_, err := findRust(t.Context(), ".")
-	wanted(t, err)
+	toolchains.Need(t, err)
 	dir := filepath.Join(t.TempDir(), "tally")
 	if err := New(NewRequest{Dir: dir, Language: "rust"}); err != nil {
 		t.Fatal(err)
@@ -146,7 +135,7 @@ func TestBuildNeedsRust(t *testing.T) {
 // TestRustCrate shows that the crate passes its own tests and examples, and compiles without Rust's standard library.
 func TestRustCrate(t *testing.T) {
 	tools, err := findRust(t.Context(), ".")
-	wanted(t, err)
+	toolchains.Need(t, err)
 	for _, arguments := range [][]string{{"test", "--quiet"}, {"check", "--quiet", "--no-default-features", "--target", rustTarget}} {
 		command := exec.Command(tools.cargo, append(arguments, "--offline")...)
 		command.Dir = filepath.Join("..", "..", "..", "..", "sdk", "rust")

@@ -8,12 +8,14 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/groutlabs/grout/cmd/grout/internal/toolchains"
 )
 
 // newCProject makes a project in C. Without clang and lld the test is skipped, unless GROUT_TOOLCHAINS=required.
 func newCProject(t *testing.T) string {
 	t.Helper()
-	wanted(t, checkClang(t.Context(), "."))
+	toolchains.Need(t, checkClang(t.Context(), "."))
 	dir := filepath.Join(t.TempDir(), "tally")
 	if err := New(NewRequest{Dir: dir, Language: "c"}); err != nil {
 		t.Fatal(err)
