@@ -197,6 +197,14 @@ export function abort(message: string | null, file: string | null, line: u32, co
   unreachable();
 }
 
+// trace stands for the language's own: a line for the operator, at the level of debugging, with the first n of the numbers.
+export function trace(message: string, n: i32 = 0, a0: f64 = 0, a1: f64 = 0, a2: f64 = 0, a3: f64 = 0, a4: f64 = 0): void {
+  const numbers: StaticArray<f64> = [a0, a1, a2, a3, a4];
+  for (let i = 0; i < min(n, 5); i++) message += " " + numbers[i].toString();
+  const out = String.UTF8.encode(message);
+  host.log(Level.Debug, pointer(out), out.byteLength);
+}
+
 // seed stands for the language's own, which Math.random begins with.
 export function seed(): f64 {
   const bytes = new ArrayBuffer(8);

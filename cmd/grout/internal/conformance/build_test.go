@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/groutlabs/grout/cmd/grout/internal/project"
@@ -98,6 +99,30 @@ func (l language) build(t testing.TB) built {
 		}
 	}
 	return b
+}
+
+// buildSource makes a project, puts a machine's source into it, and returns the module's path. Without the toolchain the test ends.
+func buildSource(t *testing.T, name, target, source string) string {
+	t.Helper()
+	l := languages[slices.IndexFunc(languages, func(l language) bool { return l.name == name })]
+	dir := filepath.Join(t.TempDir(), "machine")
+	if err := project.New(project.NewRequest{Dir: dir, Language: name}); err != nil {
+		t.Fatal(err)
+	}
+	if name == "assemblyscript" {
+		toolchains.Link(t, dir)
+	}
+	if err := os.WriteFile(filepath.Join(dir, filepath.FromSlash(target)), []byte(source), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	module, err := project.Build(t.Context(), project.BuildRequest{Dir: dir})
+	switch {
+	case errors.Is(err, l.missing):
+		toolchains.Need(t, err)
+	case err != nil:
+		t.Fatal(err)
+	}
+	return module.Path
 }
 
 // driver runs a machine in the sandbox. Its fuel is enough for all but what goes on for ever.
