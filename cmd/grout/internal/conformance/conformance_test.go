@@ -44,6 +44,18 @@ func TestScript(t *testing.T) {
 	}
 }
 
+// TestStartsCanBeRefused shows that a machine's refusal of its argument is told with code and message.
+func TestStartsCanBeRefused(t *testing.T) {
+	for _, l := range languages {
+		t.Run(l.name, func(t *testing.T) {
+			o := sdktest.Open(t, l.driver(t)).Init(strings.Repeat("x", 65))
+			if o.Kind != sdk.Refused || o.Code != 5 || o.Message != "a name has at most 64 bytes, this one has 65" {
+				t.Errorf("the start was %s with code %d: %s", o.Kind, o.Code, o.Message)
+			}
+		})
+	}
+}
+
 // TestPanicsNameTheirPlace shows that a panic in a command or a query is told with its text, file and line.
 func TestPanicsNameTheirPlace(t *testing.T) {
 	for _, l := range languages {

@@ -63,7 +63,9 @@ func (t rustTools) check(ctx context.Context, dir string) error {
 	command := exec.CommandContext(ctx, t.rustc, "--print", "target-libdir", "--target", rustTarget)
 	command.Dir = dir
 	output, err := command.Output()
-	if err != nil {
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		return fmt.Errorf("%s: %w: %s", t.rustc, err, bytes.TrimSpace(exit.Stderr))
+	} else if err != nil {
 		return fmt.Errorf("%s: %w", t.rustc, err)
 	}
 	core, err := filepath.Glob(filepath.Join(strings.TrimSpace(string(output)), "libcore-*.rlib"))

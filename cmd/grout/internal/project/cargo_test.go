@@ -87,7 +87,7 @@ func TestNewRustProject(t *testing.T) {
 }
 
 // TestBuildRustRefuses shows that faulty code is told with its place, that a library which is no module and a missing toolchain are
-// told with what to do, and that a toolchain without the target is passed over.
+// told with what to do, and what is said of a toolchain that cannot be used.
 func TestBuildRustRefuses(t *testing.T) {
 	dir := newRustProject(t)
 	source, err := os.ReadFile(filepath.Join(dir, "src", "lib.rs"))
@@ -119,6 +119,12 @@ func TestBuildRustRefuses(t *testing.T) {
 	if err := lame.check(t.Context(), dir); err == nil || !strings.Contains(err.Error(), "has no target "+rustTarget) {
 		t.Errorf("a rustc without the target: %v", err)
 	}
+	if err := os.WriteFile(lame.rustc, []byte("#!/bin/sh\necho no such toolchain >&2; exit 1\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := lame.check(t.Context(), dir); err == nil || !strings.HasSuffix(err.Error(), "exit status 1: no such toolchain") {
+		t.Errorf("a rustc that fails: %v", err)
+	}
 }
 
 // TestBuildNeedsRust shows what is said where no toolchain is found.
@@ -144,5 +150,24 @@ func TestRustCrate(t *testing.T) {
 		if output, err := command.CombinedOutput(); err != nil {
 			t.Errorf("cargo %v: %v\n%s", arguments, err, output)
 		}
+	}
+}
+
+// TestRustIsFoundBehindAnother shows that a toolchain without the target does not hide one that has it.
+func TestRustIsFoundBehindAnother(t *testing.T) {
+	found, err := findRust(t.Context(), ".")
+	toolchains.Need(t, err)
+	hiding := t.TempDir()
+	for name, script := range map[string]string{"cargo": "exit 1", "rustc": "echo /nowhere"} {
+		if err := os.WriteFile(filepath.Join(hiding, name), []byte("#!/bin/sh\n"+script+"\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tools, err := rustPlaces{"", hiding, filepath.Join(hiding, "none"), filepath.Dir(found.cargo)}.find(t.Context(), t.TempDir())
+	if err != nil || tools != found {
+		t.Errorf("found %+v, %v, want %+v", tools, err, found)
+	}
+	if _, err := (rustPlaces{hiding}).find(t.Context(), t.TempDir()); !errors.Is(err, ErrNoRust) || !strings.Contains(err.Error(), hiding+"/rustc has no target") {
+		t.Errorf("that alone: %v", err)
 	}
 }
