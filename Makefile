@@ -1,9 +1,11 @@
 # What Grout needs to build, run and test is Go (the version in go.mod) and make; `make toolchains` installs what tests of
-# machines in C need as well. `make check` also fetches staticcheck through the Go module proxy.
+# machines in other languages need as well. `make check` also fetches staticcheck through the Go module proxy.
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 COMPARE     := consensus/durable/compare
 PEERS       := cmd/grout/internal/benchpeers
+ASC         := sdk/assemblyscript
+WASM_RUST   := --print target-libdir --target wasm32-unknown-unknown
 VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 TIME        ?= 60s
 SEEDS       ?= 100000
@@ -16,7 +18,7 @@ KILLS       ?= 20
 HOSTS       ?= 3
 MIB         ?= 1024
 
-.PHONY: run test toolchains check build install bench bench-log bench-wasm bench-groups bench-failover bench-state bench-hot bench-peers soak profile chaos sim explore mutants fuzz fuzz-modules clean fmt
+.PHONY: run test toolchains check build install bench bench-log bench-wasm bench-languages bench-groups bench-failover bench-state bench-hot bench-peers soak profile chaos sim explore mutants fuzz fuzz-modules clean fmt
 
 # The demonstration: three hosts, a killed leader, the right answer. INPUT=file for another text.
 run:
@@ -26,10 +28,17 @@ run:
 test:
 	go test -timeout 20m ./...
 
-# What tests of machines in other languages than Go need, from Debian. Tests without it are skipped, unless GROUT_TOOLCHAINS=required.
+# What tests of machines in other languages than Go need, from Debian and npm. Tests without it are skipped, unless GROUT_TOOLCHAINS=required.
 toolchains:
+	@{ test -x /usr/bin/cargo && test -d "$$(/usr/bin/rustc $(WASM_RUST) 2>/dev/null)"; } || \
+		{ command -v cargo >/dev/null && test -d "$$(rustc $(WASM_RUST) 2>/dev/null)"; } || \
+		{ apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends rustc cargo libstd-rust-dev-wasm32; }
 	@command -v clang >/dev/null && command -v "$$(clang --target=wasm32 --print-prog-name=wasm-ld)" >/dev/null || \
 		{ apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends clang lld; }
+	@command -v npm >/dev/null || \
+		{ apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends nodejs npm; }
+	@cd $(ASC) && cmp -s package-lock.json node_modules/.grout-lock || \
+		{ npm ci --no-audit --no-fund && cp package-lock.json node_modules/.grout-lock; }
 
 # The local gate: a red one does not land.
 check:
@@ -61,6 +70,10 @@ bench-log:
 bench-wasm:
 	go run ./cmd/grout/internal/benchwasm
 	go test -run '^$$' -bench 'Memory|Views' -benchtime 300x ./wasmsm
+
+# One machine in each language: the size of its module, and a command of 16 bytes.
+bench-languages:
+	go test -run '^$$' -bench Languages -count 4 ./cmd/grout/internal/conformance
 
 # What GROUPS idle groups of the counter cost each of HOSTS hosts, in memory and processor time, and how long a start takes.
 bench-groups:

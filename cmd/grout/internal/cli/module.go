@@ -36,21 +36,21 @@ func moduleVerbs() []verb {
 		least: 1, most: 1, run: newVerb,
 		flags: []urfave.Flag{
 			&urfave.StringFlag{Name: flagDir, Usage: "the `FOLDER` to make; default ./NAME"},
-			&urfave.StringFlag{Name: flagLang, Usage: "the `LANGUAGE` of the machine: go or c", Value: "go"},
+			&urfave.StringFlag{Name: flagLang, Usage: "the `LANGUAGE` of the machine: " + strings.Join(project.Languages(), ", "), Value: "go"},
 		},
 		description: `The folder holds a machine that works, a way to test it, and a copy of the SDK: it builds without a network.
 
 Examples:
   grout new hello
   grout new hello --dir services/hello
-  grout new hello --lang c`,
+  grout new hello --lang rust`,
 	}, {
 		name: "build", usage: "compile a machine to a module", arguments: "[DIR]", category: categoryModules,
 		most: 1, run: buildVerb, flags: []urfave.Flag{
 			&urfave.StringFlag{Name: flagOut, Aliases: []string{"o"}, Usage: "the `FILE` to write; default DIR/DIR.wasm"},
 			&urfave.BoolFlag{Name: flagStrip, Usage: "leave out the functions' names: smaller, but traps name functions by number"},
 		},
-		description: `The folder holds a machine in Go or in C. The same source and the same compiler's release give the same bytes on every computer.
+		description: `The folder holds a machine in Go, Rust, C or AssemblyScript. The same source and the same compiler's release give the same bytes on every computer.
 
 Examples:
   grout build
@@ -78,11 +78,7 @@ func newVerb(c *call) error {
 	if c.json {
 		return c.console.json(map[string]string{"name": name, "dir": dir})
 	}
-	test := "go test ./..."
-	if c.cli.String(flagLang) == "c" {
-		test = "grout check . --commands commands.txt"
-	}
-	return c.console.printf("made %s. Next:\n  (cd %s && %s)\n  grout deploy %s %s\n", dir, dir, test, name, folder(dir))
+	return c.console.printf("made %s. Next:\n  (cd %s && %s)\n  grout deploy %s %s\n", dir, dir, project.TestCommand(c.cli.String(flagLang)), name, folder(dir))
 }
 
 // folder writes a folder so that it is not taken for something else.

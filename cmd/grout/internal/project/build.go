@@ -20,7 +20,7 @@ const minGo = "go1.24"
 
 // BuildRequest says what to build.
 type BuildRequest struct {
-	// Dir is the folder of a package main in Go, or of a machine in C, "" for the present one.
+	// Dir is the folder of a machine, "" for the present one.
 	Dir string
 	// Out is the file to write, "" for the folder's name with ".wasm" inside Dir. A path that is not
 	// absolute is taken from the present folder.
@@ -40,13 +40,13 @@ type BuildResult struct {
 	Digest [sha256.Size]byte
 }
 
-// Build compiles a machine to a module: one in Go, or, in a folder with C files and no Go files, one in C. The output depends on the
-// source and the compiler's release alone: not on the folder, the user, the time or the state of a repository. The file appears whole
-// or not at all.
+// Build compiles a machine to a module. A folder without Go files is Rust if it has a Cargo.toml, AssemblyScript if it has an
+// asconfig.json, C if it has C files. The output depends on the source and the compiler's release alone: not on the folder, the user,
+// the time or the state of a repository. The file appears whole or not at all.
 //
 // # Errors
 //
-// ErrNoGo, ErrNoClang, ErrNotMachine, *CompileError, the context's error, and whatever the file system reports.
+// ErrNoGo, ErrNoRust, ErrNoAssemblyScript, ErrNoClang, ErrNotMachine, *CompileError, the context's error, and whatever the file system reports.
 func Build(ctx context.Context, request BuildRequest) (BuildResult, error) {
 	dir, out, err := request.paths()
 	if err != nil {
@@ -133,13 +133,27 @@ func compilerOf(ctx context.Context, dir string) (compiler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("project: build %s: %w", dir, err)
 	}
-	if len(goFiles) == 0 && len(cFiles(dir)) > 0 {
+	switch {
+	case len(goFiles) > 0:
+	case has(dir, "Cargo.toml"):
+		tools, err := findRust(ctx, dir)
+		return tools.compile, err
+	case has(dir, "asconfig.json"):
+		asc, err := findAsc(dir)
+		return asc.compile, err
+	case len(cFiles(dir)) > 0:
 		return compileC, checkClang(ctx, dir)
 	}
 	if err := checkGo(ctx, dir); err != nil {
 		return nil, err
 	}
 	return compileGo, checkMain(ctx, dir)
+}
+
+// has reports whether a folder has a file of that name.
+func has(dir, name string) bool {
+	info, err := os.Stat(filepath.Join(dir, name))
+	return err == nil && info.Mode().IsRegular()
 }
 
 func compileGo(ctx context.Context, dir, out string, strip bool) error {
@@ -176,4 +190,23 @@ func run(ctx context.Context, dir string, arguments ...string) (string, error) {
 		return "", fmt.Errorf("project: build %s: go %s: %w", dir, arguments[0], err)
 	}
 	return stdout.String(), nil
+}
+
+// runCompiler runs another compiler than Go's. What it writes is the error's text, without its standard output where command has a
+// place for that already.
+func runCompiler(ctx context.Context, dir, name string, command *exec.Cmd) error {
+	var output bytes.Buffer
+	if command.Stderr = &output; command.Stdout == nil {
+		command.Stdout = &output
+	}
+	err := command.Run()
+	switch {
+	case ctx.Err() != nil:
+		return fmt.Errorf("project: build %s: %w", dir, context.Cause(ctx))
+	case err != nil && output.Len() > 0:
+		return &CompileError{Dir: dir, Compiler: name, Output: output.String()}
+	case err != nil:
+		return fmt.Errorf("project: build %s: %s: %w", dir, name, err)
+	}
+	return nil
 }

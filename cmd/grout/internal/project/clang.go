@@ -1,7 +1,6 @@
 package project
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -53,16 +52,5 @@ func compileC(ctx context.Context, dir, out string, strip bool) error {
 	arguments := append(c.Flags(strip), "-idirafter", headers, "-o", out)
 	command := exec.CommandContext(ctx, "clang", append(arguments, cFiles(dir)...)...)
 	command.Dir = dir
-	var output bytes.Buffer
-	command.Stdout, command.Stderr = &output, &output
-	err := command.Run()
-	switch {
-	case ctx.Err() != nil:
-		return fmt.Errorf("project: build %s: %w", dir, context.Cause(ctx))
-	case err != nil && output.Len() > 0:
-		return &CompileError{Dir: dir, Compiler: "clang", Output: output.String()}
-	case err != nil:
-		return fmt.Errorf("project: build %s: clang: %w", dir, err)
-	}
-	return nil
+	return runCompiler(ctx, dir, "clang", command)
 }

@@ -9,19 +9,13 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/groutlabs/grout/wasmsm"
-	"github.com/groutlabs/grout/wasmsm/check"
+	"github.com/groutlabs/grout/cmd/grout/internal/toolchains"
 )
 
 // newCProject makes a project in C. Without clang and lld the test is skipped, unless GROUT_TOOLCHAINS=required.
 func newCProject(t *testing.T) string {
 	t.Helper()
-	if err := checkClang(t.Context(), "."); err != nil {
-		if os.Getenv("GROUT_TOOLCHAINS") == "required" {
-			t.Fatal(err)
-		}
-		t.Skip(err)
-	}
+	toolchains.Need(t, checkClang(t.Context(), "."))
 	dir := filepath.Join(t.TempDir(), "tally")
 	if err := New(NewRequest{Dir: dir, Language: "c"}); err != nil {
 		t.Fatal(err)
@@ -48,26 +42,8 @@ func TestNewCProject(t *testing.T) {
 	if err != nil || stripped.Bytes >= two.Bytes {
 		t.Errorf("stripped it has %d bytes, else %d: %v", stripped.Bytes, two.Bytes, err)
 	}
-	module, err := os.ReadFile(one.Path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	commands, err := os.ReadFile(filepath.Join(first, "commands.txt"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	report, err := check.Run(t.Context(), check.Config{
-		Module: module, Machine: wasmsm.MachineConfig{Seed: [32]byte{1}}, CacheDir: t.TempDir(),
-		Commands: func(yield func([]byte, error) bool) {
-			for command := range strings.Lines(string(commands)) {
-				if !yield([]byte(strings.TrimSpace(command)), nil) {
-					return
-				}
-			}
-		},
-	})
-	if err != nil || report.Applied != 4 || report.Refused != 1 || report.Trapped != 0 {
-		t.Errorf("%+v, %v", report, err)
+	if report := checked(t, first, one.Path); report.Applied != 4 || report.Refused != 1 || report.Trapped != 0 {
+		t.Errorf("%+v", report)
 	}
 	if left, err := filepath.Glob(filepath.Join(first, ".grout-build-*")); err != nil || len(left) > 0 {
 		t.Errorf("the build left %v, %v", left, err)
@@ -94,7 +70,7 @@ func TestBuildCRefuses(t *testing.T) {
 	if _, err := Build(ctx, BuildRequest{Dir: dir}); !errors.Is(err, context.Canceled) {
 		t.Errorf("an interrupted build: %v", err)
 	}
-	if err := New(NewRequest{Dir: filepath.Join(t.TempDir(), "x"), Language: "cobol"}); !errors.Is(err, ErrNoLanguage) || !strings.Contains(err.Error(), "c, go") {
+	if err := New(NewRequest{Dir: filepath.Join(t.TempDir(), "x"), Language: "cobol"}); !errors.Is(err, ErrNoLanguage) || !strings.Contains(err.Error(), "assemblyscript, c, go, rust") {
 		t.Errorf("an unknown language: %v", err)
 	}
 	t.Setenv("PATH", t.TempDir())

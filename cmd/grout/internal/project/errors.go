@@ -17,9 +17,13 @@ var (
 	ErrNoGo = errors.New("no usable Go toolchain")
 	// ErrNoClang marks a missing C compiler, or one that cannot make WebAssembly.
 	ErrNoClang = errors.New("no usable clang")
+	// ErrNoRust marks a missing Rust toolchain, or one that cannot make WebAssembly.
+	ErrNoRust = errors.New("no usable Rust toolchain")
+	// ErrNoAssemblyScript marks a missing AssemblyScript compiler, or a missing Node.js to run it.
+	ErrNoAssemblyScript = errors.New("no usable AssemblyScript compiler")
 	// ErrNoLanguage marks a language that no project can be made in.
 	ErrNoLanguage = errors.New("no such language")
-	// ErrNotMachine marks a folder that holds no package main, and no C file.
+	// ErrNotMachine marks a folder that holds no package main, and no machine in another language.
 	ErrNotMachine = errors.New("not a machine's folder")
 )
 

@@ -15,7 +15,9 @@ import (
 	"text/template"
 
 	"github.com/groutlabs/grout/sdk"
+	"github.com/groutlabs/grout/sdk/assemblyscript"
 	"github.com/groutlabs/grout/sdk/c"
+	"github.com/groutlabs/grout/sdk/rust"
 )
 
 // sdkModule is the module that the SDK belongs to; sdkPath is the SDK's import path.
@@ -43,10 +45,15 @@ type language struct {
 	files map[string]string
 	// vendor copies the SDK into the project.
 	vendor func(dir string) error
+	// test is the command that tests a new project, in its folder.
+	test string
 }
 
+// checkCommands tests a machine that cannot run natively.
+const checkCommands = "grout check . --commands commands.txt"
+
 var languages = map[string]language{
-	"go": {vendor: vendorSDK, files: map[string]string{
+	"go": {vendor: vendorSDK, test: "go test ./...", files: map[string]string{
 		"template/go.mod.tmpl":          "go.mod",
 		"template/modules.txt.tmpl":     "vendor/modules.txt",
 		"template/main.go.tmpl":         "main.go",
@@ -54,16 +61,36 @@ var languages = map[string]language{
 		"template/README.md.tmpl":       "README.md",
 		"template/gitignore.tmpl":       ".gitignore",
 	}},
-	"c": {vendor: func(dir string) error { return write(dir, "grout.h", c.Header) }, files: map[string]string{
+	"c": {vendor: func(dir string) error { return write(dir, "grout.h", c.Header) }, test: checkCommands, files: map[string]string{
 		"template/c/machine.c.tmpl":    "machine.c",
 		"template/c/commands.txt.tmpl": "commands.txt",
 		"template/c/README.md.tmpl":    "README.md",
 		"template/gitignore.tmpl":      ".gitignore",
 	}},
+	"assemblyscript": {vendor: func(dir string) error { return copyTree(assemblyscript.Source, dir, "vendor/grout") },
+		test: "npm install && " + checkCommands, files: map[string]string{
+			"template/assemblyscript/package.json.tmpl":  "package.json",
+			"template/assemblyscript/asconfig.json.tmpl": "asconfig.json",
+			"template/assemblyscript/tsconfig.json.tmpl": "assembly/tsconfig.json",
+			"template/assemblyscript/index.ts.tmpl":      "assembly/index.ts",
+			"template/assemblyscript/commands.txt.tmpl":  "commands.txt",
+			"template/assemblyscript/README.md.tmpl":     "README.md",
+			"template/assemblyscript/gitignore.tmpl":     ".gitignore",
+		}},
+	"rust": {vendor: func(dir string) error { return copyTree(rust.Source, dir, "vendor/grout") }, test: "cargo test", files: map[string]string{
+		"template/rust/Cargo.toml.tmpl":   "Cargo.toml",
+		"template/rust/lib.rs.tmpl":       "src/lib.rs",
+		"template/rust/commands.txt.tmpl": "commands.txt",
+		"template/rust/README.md.tmpl":    "README.md",
+		"template/rust/gitignore.tmpl":    ".gitignore",
+	}},
 }
 
 // Languages are the names of the languages that a project can be made in.
 func Languages() []string { return slices.Sorted(maps.Keys(languages)) }
+
+// TestCommand is the command that tests a new project in a language, run in its folder; "" for a language that there is not.
+func TestCommand(language string) string { return languages[language].test }
 
 // NewRequest says what project to make.
 type NewRequest struct {
@@ -128,7 +155,7 @@ func checkName(name string) error {
 var taken = asSet("archive arena bufio builtin bytes cmp compress container context crypto database debug embed " +
 	"encoding errors expvar flag fmt go hash html image index internal io iter log maps math mime net os path plugin " +
 	"reflect regexp runtime simd slices sort strconv strings structs sync syscall testing text time unicode unique unsafe " +
-	"uuid weak all cmd main std test tool vendor work catalog ctl")
+	"uuid weak all cmd main std test tool vendor work catalog ctl grout")
 
 func asSet(words string) map[string]bool {
 	set := map[string]bool{}
@@ -138,7 +165,7 @@ func asSet(words string) map[string]bool {
 	return set
 }
 
-// New writes a project that builds, tests and deploys at once. It writes nothing unless the request
+// New writes a project that builds, tests and deploys at once, one in AssemblyScript after `npm install`. It writes nothing unless the request
 // is valid and the folder new or empty.
 //
 // # Errors
@@ -202,6 +229,20 @@ func vendorSDK(dir string) error {
 			return fmt.Errorf("project: SDK source %s: %w", name, err)
 		}
 		return write(dir, path.Join("vendor", sdkPath, name), text)
+	})
+}
+
+// copyTree copies an SDK's sources into the folder target of a project.
+func copyTree(source fs.FS, dir, target string) error {
+	return fs.WalkDir(source, ".", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		text, err := fs.ReadFile(source, name)
+		if err != nil {
+			return fmt.Errorf("project: SDK source %s: %w", name, err)
+		}
+		return write(dir, path.Join(target, name), text)
 	})
 }
 

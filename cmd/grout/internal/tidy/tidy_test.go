@@ -30,8 +30,9 @@ var laws = map[string][]string{
 	"wasmsm":            {"wasmsm/...", "github.com/tetratelabs/wazero", "golang.org/x/sys"},
 	"transport/nats": {"consensus", "host", "sdk/api", "github.com/nats-io/nats.go", "github.com/ugorji/go/codec",
 		"github.com/synadia-io/orbit.go/natscontext"},
-	"sdk":         {},
-	"sdk/sdktest": {"sdk"},
+	"sdk":             {},
+	"sdk/sdktest":     {"sdk"},
+	"sdk/conformance": {"sdk"},
 	// The harness that runs a machine in the sandbox, for its author's tests.
 	"sdk/sdktest/sandbox": {"sdk", "sdk/sdktest", "sdk/build", "wasmsm", "wasmsm/check"},
 	"sdk/typed":           {"sdk", "sdk/typed/wire"},
