@@ -330,7 +330,7 @@ func TestAddGroupErrors(t *testing.T) {
 		t.Errorf("nothing to serve: %v", err)
 	}
 	f := &fakeHost{}
-	if err := tr.Serve(Services{Requests: f, Admin: f, Membership: f, Blobs: f, Upgrades: f}); !errors.Is(err, ErrTaken) {
+	if err := tr.Serve(Services{Requests: f, Admin: f, Membership: f, Blobs: f, Upgrades: f, Bindings: f}); !errors.Is(err, ErrTaken) {
 		t.Errorf("served twice: %v", err)
 	}
 }
