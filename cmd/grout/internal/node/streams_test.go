@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,7 +26,7 @@ type pipeline struct {
 	admin *client.Admin
 	js    jetstream.JetStream
 	// sent counts the messages of in.
-	sent int
+	sent atomic.Int64
 }
 
 // streamServer starts a NATS server with JetStream. Its streams are in dir, and survive it.
@@ -77,15 +78,39 @@ func (p *pipeline) bind() {
 	}
 }
 
-// send puts messages into the source, each of which has the machine emit its number.
-func (p *pipeline) send(n int) {
-	p.t.Helper()
-	for range n {
-		if _, err := p.js.Publish(p.ctx, "orders.new", fmt.Appendf(nil, "emit n %d", p.sent)); err != nil {
-			p.t.Fatal(err)
+// send puts a message into the source, once, that has the machine emit its number.
+func (p *pipeline) send() error {
+	n := p.sent.Load()
+	for {
+		_, err := p.js.Publish(p.ctx, "orders.new", fmt.Appendf(nil, "emit n %d", n), jetstream.WithMsgID(fmt.Sprint(n)))
+		if err == nil {
+			p.sent.Add(1)
+			return nil
 		}
-		p.sent++
+		if p.ctx.Err() != nil {
+			return err
+		}
 	}
+}
+
+// sendAllTheTime sends one message after the other until stop is called.
+func (p *pipeline) sendAllTheTime() (stop func()) {
+	quit, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			select {
+			case <-quit:
+				return
+			default:
+			}
+			if err := p.send(); err != nil {
+				p.t.Errorf("sending message %d: %v", p.sent.Load(), err)
+				return
+			}
+		}
+	}()
+	return func() { close(quit); <-done }
 }
 
 // source waits until the source has consumed a sequence of its stream, and returns what it looks like then.
@@ -153,7 +178,7 @@ func (p *pipeline) leader() string {
 // event one message of the sink, in order, while leaders are stopped, consumers are deleted and the server is restarted.
 func TestStreamToStream(t *testing.T) {
 	p := startPipeline(t)
-	p.send(500)
+	stop := p.sendAllTheTime()
 	p.bind()
 	for _, fault := range []func(){
 		func() { p.stop(p.leader()) },
@@ -165,16 +190,18 @@ func TestStreamToStream(t *testing.T) {
 			}
 		},
 	} {
-		p.send(300)
+		p.source(uint64(p.sent.Load()))
 		fault()
-		p.send(300)
+		p.source(uint64(p.sent.Load()))
 		p.startAll()
 	}
-	got := p.source(uint64(p.sent))
-	if got.Applied != uint64(p.sent) || got.Refused+got.Trapped+got.Skipped+got.Missing != 0 {
-		t.Errorf("the source counts %+v of %d", got, p.sent)
+	stop()
+	sent := int(p.sent.Load())
+	got := p.source(uint64(sent))
+	if got.Applied != uint64(sent) || got.Refused+got.Trapped+got.Skipped+got.Missing != 0 {
+		t.Errorf("the source counts %+v of %d", got, sent)
 	}
-	p.wantOut(p.sent)
+	p.wantOut(sent)
 }
 
 func (p *pipeline) deleteConsumers(name string) {
