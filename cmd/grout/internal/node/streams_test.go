@@ -44,8 +44,14 @@ func streamServer(t *testing.T, dir string, port int) *server.Server {
 }
 
 func startPipeline(t *testing.T) *pipeline {
-	dir := t.TempDir()
-	c := newCluster(t, host.DefaultTiming(), streamServer(t, filepath.Join(dir, "jetstream"), -1), "a", "b", "c")
+	server := streamServer(t, filepath.Join(t.TempDir(), "jetstream"), -1)
+	return newPipeline(newCluster(t, host.DefaultTiming(), server, "a", "b", "c"))
+}
+
+// newPipeline makes the streams, and deploys the group on the hosts of a cluster.
+func newPipeline(c *cluster) *pipeline {
+	t := c.t
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	t.Cleanup(cancel)
 	conn, err := natsgo.Connect(c.server.ClientURL(), natsgo.MaxReconnects(-1), natsgo.ReconnectWait(50*time.Millisecond))
