@@ -215,3 +215,21 @@ func eventually(t *testing.T, what string, condition func() bool) {
 		}
 	}
 }
+
+// TestPublisherWaitsForItsTerm shows that a new leader publishes nothing before it has applied an entry of its own term:
+// until then it may not know of the stream that the events are bound to.
+func TestPublisherWaitsForItsTerm(t *testing.T) {
+	w := newWire()
+	p := newTestPublisher(w)
+	p.lead(true, 2)
+	p.offer(eventsAt(1, 2), 1)
+	drain(p)
+	if got := w.take(); got != "" {
+		t.Errorf("%q is published in the term before", got)
+	}
+	p.offer(eventsAt(1, 2), 2)
+	drain(p)
+	if got := w.take(); got != "1a 2b" {
+		t.Errorf("%q is published", got)
+	}
+}

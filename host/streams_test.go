@@ -278,16 +278,7 @@ func TestATownBetweenStreams(t *testing.T) {
 	if got := w.river.written(); got != want {
 		t.Errorf("the sink has\n%s\nwant\n%s", got, want)
 	}
-	w.until("the group knows that all are out", func() bool {
-		for _, h := range w.all() {
-			for _, g := range h.groups() {
-				if r := g.applier.replica; g.ref.Name == "g" && r.published.Load() < uint64(w.river.lastIndex()) {
-					return false
-				}
-			}
-		}
-		return true
-	})
+	w.until("the group knows that all are out", w.allNoted)
 	if _, err := w.sources(api.SourcesRequest{Action: api.StreamRemove, Name: "R"}); err != nil {
 		t.Fatal(err)
 	}
@@ -307,6 +298,18 @@ func (w *town) dry() {
 		}
 		w.step()
 	}
+}
+
+// allNoted reports whether every member knows that all events are in the sink.
+func (w *town) allNoted() bool {
+	for _, h := range w.all() {
+		for _, g := range h.groups() {
+			if g.ref.Name == "g" && g.applier.replica.published.Load() < uint64(w.river.lastIndex()) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // lastIndex is that of the last event in the sink.
