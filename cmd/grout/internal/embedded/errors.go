@@ -11,5 +11,5 @@ var (
 	// ErrNotReady means that the server did not start in time.
 	ErrNotReady = errors.New("embedded: the NATS server did not start")
 	// ErrLocked means that another process has the folder of the streams.
-	ErrLocked = errors.New("embedded: another process uses the folder")
+	ErrLocked = errors.New("embedded: in use by another process")
 )

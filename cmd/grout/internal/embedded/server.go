@@ -161,7 +161,7 @@ func lockStreams(dir string) (*flock.Flock, error) {
 		return nil, fmt.Errorf("embedded: locking %s: %w", dir, err)
 	}
 	if !held {
-		return nil, fmt.Errorf("%w: %s: stop that process, or choose another folder", ErrLocked, dir)
+		return nil, fmt.Errorf("%w: the folder %s: stop that process, or choose another folder", ErrLocked, dir)
 	}
 	return lock, nil
 }
