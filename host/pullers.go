@@ -103,7 +103,8 @@ type puller struct {
 	cancel context.CancelFunc
 
 	mu sync.Mutex
-	// stream is open while problem is nil, and in hand are the messages that it has returned.
+	// stream is nil while none is open, for the problem if there is one. inHand are the messages that it has returned
+	// and the group has not consumed.
 	stream  StreamPull
 	inHand  []StreamMessage
 	problem error
