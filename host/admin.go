@@ -40,6 +40,14 @@ type Membership interface {
 	Hosts(ctx context.Context, request api.HostsRequest) (api.HostsReply, error)
 }
 
+// Bindings is what an operator may ask about the streams of a group that is led from this host. Errors are *Error.
+type Bindings interface {
+	// Sources describes the group's sources, after the change that the request asks for.
+	Sources(ctx context.Context, request api.SourcesRequest) (api.SourcesReply, error)
+	// Sink describes the stream of the group's events, after the change that the request asks for.
+	Sink(ctx context.Context, request api.SinkRequest) (api.SinkReply, error)
+}
+
 // Blobs serves pieces of modules, manifests and chunks to other hosts.
 type Blobs interface {
 	// Piece returns at most request.Limit bytes from request.Offset, and the blob's whole size.

@@ -64,6 +64,8 @@ type applierEvents interface {
 	emitted(events []Emitted)
 	// moved is called when something was applied, with the terms up to there.
 	moved(terms termHistory)
+	// rebound is called when the group has other streams than before.
+	rebound()
 	marked(image replicaImage)
 	failed(error)
 }
@@ -227,6 +229,7 @@ func (a *applier) do(w *work) error {
 		terms := a.replica.terms // an equal office says nothing about what came before it
 		a.terms.Store(&terms)
 		a.reached(w.restore.anchor.Index)
+		a.tellRebound()
 		a.machines.upgraded(a.replica.spec, a.replica.upgraded)
 	}
 	for i, e := range w.entries {
@@ -265,6 +268,7 @@ func (a *applier) applyOne(e consensus.LogEntry, epoch uint64) error {
 	}
 	a.backlog.Add(-int64(len(e.Payload)))
 	a.reached(e.Index)
+	a.tellRebound()
 	if a.replica.upgraded == e.Index {
 		a.machines.upgraded(a.replica.spec, a.replica.upgraded)
 	}
@@ -280,6 +284,14 @@ func (a *applier) applyOne(e consensus.LogEntry, epoch uint64) error {
 		a.events.marked(image)
 	}
 	return nil
+}
+
+// tellRebound says that the group has other streams, if it has.
+func (a *applier) tellRebound() {
+	if a.replica.rebound {
+		a.replica.rebound = false
+		a.events.rebound()
+	}
 }
 
 // runHeld has the queries run whose index is applied, and drops those that are late.

@@ -8,17 +8,18 @@ import (
 	"github.com/groutlabs/grout/sdk/api"
 )
 
-// command is the payload of an EntryCommand: a client's command and what must be replicated beside it.
+// command is the payload of an EntryCommand: a command and what must be replicated beside it.
 //
 //	1 byte  version (1)
 //	8 bytes time in nanoseconds since the Unix epoch, big-endian; stamped by the leader
 //	8 bytes published: the index up to which the leader had published all events
 //	8 bytes origin: the member that took the command from the client
 //	8 bytes request: the origin's number for it
-//	1 byte  flags: 1 a session follows, 2 a message ID follows, 4 the session's order is strict
+//	1 byte  flags: 1 a session follows, 2 a message ID follows, 4 the session's order is strict, 8 it is about a stream
 //	uvarint length, caller
 //	[uvarint length, session; uvarint sequence; uvarint acked]
 //	[uvarint length, message ID]
+//	[1 byte what it is about; uvarint source; uvarint after; uvarint sequence; uvarint missing]
 //	the rest is the command
 type command struct {
 	TimeNanos int64
@@ -32,6 +33,8 @@ type command struct {
 	// Ordered means that the sequence before this one has to be applied, or acknowledged, before.
 	Ordered bool
 	MsgID   string
+	// Stream is set where the command is not a client's.
+	Stream  streamMark
 	Payload []byte
 }
 
@@ -41,11 +44,12 @@ const (
 	flagSession    = 1
 	flagMsgID      = 2
 	flagOrdered    = 4
+	flagStream     = 8
 	// maxNameBytes bounds callers, sessions and message IDs.
 	maxNameBytes = 256
 	// MaxCommandBytes bounds a command or a query, and CommandOverhead what is replicated beside it.
 	MaxCommandBytes = api.MaxCommandBytes
-	commandOverhead = commandFixed + 3*(maxNameBytes+2) + 2*binary.MaxVarintLen64
+	commandOverhead = commandFixed + 3*(maxNameBytes+2) + 6*binary.MaxVarintLen64 + 1
 )
 
 func encodeCommand(c command) []byte {
@@ -68,7 +72,19 @@ func encodeCommand(c command) []byte {
 		out[33] |= flagMsgID
 		out = appendText(out, c.MsgID)
 	}
+	if c.Stream.Op != opNone {
+		out[33] |= flagStream
+		out = append(out, byte(c.Stream.Op))
+		for _, n := range []uint64{uint64(c.Stream.Source), c.Stream.After, c.Stream.Seq, c.Stream.Missing} {
+			out = binary.AppendUvarint(out, n)
+		}
+	}
 	return append(out, c.Payload...)
+}
+
+// once reports whether the command is applied once, however often it is proposed.
+func (c *command) once() bool {
+	return c.Session != "" || c.MsgID != "" || c.Stream.Op == opMessage || c.Stream.Op == opSkip
 }
 
 // stampCommand writes the leader's part into an encoded command that is not yet proposed.
@@ -105,8 +121,11 @@ func decodeCommand(data []byte) (command, error) {
 	if flags&flagMsgID != 0 {
 		c.MsgID = r.text()
 	}
+	if flags&flagStream != 0 {
+		c.Stream = r.mark()
+	}
 	c.Ordered = flags&flagOrdered != 0
-	if r.failed || flags&^(flagSession|flagMsgID|flagOrdered) != 0 || (c.Ordered && c.Session == "") {
+	if r.failed || flags&^(flagSession|flagMsgID|flagOrdered|flagStream) != 0 || (c.Ordered && c.Session == "") {
 		return command{}, fmt.Errorf("%w command: %d bytes, cut short or with unknown flags %#x", ErrCorrupt, len(data), flags)
 	}
 	c.Payload = r.rest
@@ -138,4 +157,17 @@ func (r *reader) text() string {
 	text := string(r.rest[:n])
 	r.rest = r.rest[n:]
 	return text
+}
+
+// mark takes the part that is about a stream. What there cannot be is as if it were missing.
+func (r *reader) mark() streamMark {
+	var m streamMark
+	if len(r.rest) == 0 {
+		r.failed = true
+		return m
+	}
+	m.Op, r.rest = streamOp(r.rest[0]), r.rest[1:]
+	m.Source, m.After, m.Seq, m.Missing = consensus.Index(r.uvarint()), r.uvarint(), r.uvarint(), r.uvarint()
+	r.failed = r.failed || m.Op == opNone || m.Op > lastOp
+	return m
 }

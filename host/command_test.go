@@ -20,6 +20,8 @@ func TestCommandRoundTrip(t *testing.T) {
 		"message": {Caller: long, MsgID: long, Payload: bytes.Repeat([]byte{1}, MaxCommandBytes)},
 		"ordered": {Session: "s", Seq: 2, Ordered: true, Payload: []byte("add A 1")},
 		"both":    {Session: long, Seq: 1, MsgID: "m"},
+		"source":  {Caller: long, Stream: streamMark{Op: opMessage, Source: 1<<64 - 1, After: 1<<64 - 2, Seq: 1<<64 - 1, Missing: 1<<64 - 1}, Payload: []byte{8}},
+		"noted":   {Stream: streamMark{Op: opPublished}},
 		"stamped": {TimeNanos: -1, Published: 1<<64 - 1},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -52,7 +54,7 @@ func equalCommand(t *testing.T, encoded []byte, want command) {
 
 func equalFields(a, b command) bool {
 	return a.TimeNanos == b.TimeNanos && a.Published == b.Published && a.Origin == b.Origin && a.Request == b.Request &&
-		a.Caller == b.Caller && a.Session == b.Session && a.Seq == b.Seq && a.Acked == b.Acked && a.Ordered == b.Ordered && a.MsgID == b.MsgID
+		a.Caller == b.Caller && a.Session == b.Session && a.Seq == b.Seq && a.Acked == b.Acked && a.Ordered == b.Ordered && a.MsgID == b.MsgID && a.Stream == b.Stream
 }
 
 // TestDamagedCommands shows that what is cut short, or of another version, or with fields that are
@@ -66,11 +68,19 @@ func TestDamagedCommands(t *testing.T) {
 	}
 	for name, harm := range map[string]func([]byte){
 		"version": func(b []byte) { b[0] = 2 },
-		"flags":   func(b []byte) { b[33] |= 8 },
+		"flags":   func(b []byte) { b[33] |= 16 },
 		"order":   func(b []byte) { b[33] = flagOrdered }, // without a session
 		"nobody's order": func(b []byte) { // of a session without a name
 			copy(b, encodeCommand(command{Payload: make([]byte, len(b)-commandFixed-1)}))
 			b[33] = flagSession | flagOrdered
+		},
+		"no such mark": func(b []byte) {
+			copy(b, encodeCommand(command{Payload: make([]byte, len(b)-commandFixed-1)}))
+			b[33], b[35] = flagStream, byte(lastOp)+1
+		},
+		"no mark": func(b []byte) {
+			copy(b, encodeCommand(command{Payload: make([]byte, len(b)-commandFixed-1)}))
+			b[33] = flagStream
 		},
 		"length": func(b []byte) { b[34] = 0xff; b[35] = 0x7f },
 	} {
@@ -92,6 +102,7 @@ func FuzzCommand(f *testing.F) {
 	f.Add(encodeCommand(command{TimeNanos: 1, Published: 2, Origin: 3, Request: 4, Caller: "c", Session: "s", Seq: 5, Acked: 4, Payload: []byte("p")}))
 	f.Add(encodeCommand(command{Session: "s", Seq: 2, Ordered: true, Payload: []byte("p")}))
 	f.Add(encodeCommand(command{MsgID: "m", Payload: []byte("add A 1")}))
+	f.Add(encodeCommand(command{Stream: streamMark{Op: opSkip, Source: 300, After: 1, Seq: 2, Missing: 3}}))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		c, err := decodeCommand(data)
 		if err != nil {
@@ -123,6 +134,8 @@ func FuzzStoredReplica(f *testing.F) {
 	for i, c := range []command{
 		{Session: "s", Seq: 1, Payload: []byte("add A 5")}, {Session: "s", Seq: 2, Payload: []byte("refuse")},
 		{MsgID: "m", Payload: []byte("emit B tag")}, {Session: "t", Seq: 1, Payload: []byte("trap")},
+		{Stream: streamMark{Op: opBind}, Payload: packed(f, source{Name: "s", Stream: "S"})}, {Stream: streamMark{Op: opSink}, Payload: []byte("T")},
+		{Stream: streamMark{Op: opMessage, Source: 5, Seq: 3, Missing: 2}, Payload: []byte("add A 1")},
 	} {
 		if _, err := r.apply(entryOf(i+1, c)); err != nil {
 			f.Fatal(err)

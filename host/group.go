@@ -32,8 +32,10 @@ type groupConfig struct {
 	// records keep the member's note, see memberNote.
 	records   Records
 	transport Transport
-	clock     Clock
-	timing    Timing
+	// streams is nil where there are none.
+	streams Streams
+	clock   Clock
+	timing  Timing
 	// reluctance is how little this member should lead, demoteAfter how long a voter may be silent before
 	// it is demoted, 0 for ever, and voterFloor how many voters stay in any case.
 	reluctance  int
@@ -83,6 +85,7 @@ type group struct {
 	watch   *watch
 	applier *applier
 	events  *publisher
+	pullers *pullers
 
 	forwards forwards
 	reads    map[uint64][]pendingQuery
@@ -183,6 +186,9 @@ func newGroup(cfg groupConfig) (*group, error) {
 	}
 	g.applier = newApplier(cfg.self, replica, g, cfg.clock.Now)
 	g.events = newPublisher(&cfg)
+	g.events.lifetime, g.events.recorded, g.events.record = g.lifetime, &replica.published, g.recordPublished
+	g.pullers = &pullers{group: g, running: map[consensus.Index]*puller{}}
+	g.rebound()
 	if note.Quarantined {
 		g.isolateSelf(note.quarantine())
 	}
@@ -279,9 +285,10 @@ func (g *group) turn() error {
 // takeOffice tells the parts of the host that work for a leader whether this member is one.
 func (g *group) takeOffice() {
 	leads := g.core.Role() == consensus.Leader
-	g.events.lead(leads)
+	_, term := g.core.Leader()
+	g.events.lead(leads, term)
+	g.pullers.lead(leads && g.applier.terms.Load().office().Term == term)
 	if leads {
-		_, term := g.core.Leader()
 		g.forwards.lead(term)
 	}
 }
@@ -392,7 +399,8 @@ func (g *group) fail(err error) {
 	g.logger.Error("member stopped", "group", g.ref.Name, "member", g.self, "error", err)
 	g.stopReceive() // nobody empties the inbox any more
 	g.unsettled()
-	g.events.lead(false)
+	g.events.lead(false, 0)
+	g.pullers.lead(false)
 	g.publishStatus(err.Error())
 	g.waiters.close(fault(api.CodeInternal, "this member of group %s has stopped: %v", g.ref.Name, err))
 	g.endWatch(fmt.Errorf("%w: %w", ErrStopped, err))
@@ -421,6 +429,7 @@ func (g *group) close() {
 	g.stopReceive()
 	close(g.quit)
 	g.endLife()
+	g.pullers.close()
 	g.applier.stop()
 	g.done.Wait()
 	g.fetch.cancelFetch()
@@ -438,7 +447,14 @@ func (g *group) answered(request uint64, reply Reply) {
 	g.waiters.finish(request, reply)
 }
 
-func (g *group) emitted(events []Emitted) { g.events.offer(events) }
+func (g *group) emitted(events []Emitted) {
+	g.events.offer(events, g.applier.terms.Load().office().Term)
+}
+
+func (g *group) rebound() {
+	g.events.direct(g.applier.replica.bindings.target())
+	g.pullers.review()
+}
 
 func (g *group) moved(terms termHistory) {
 	g.waiters.moved(terms)

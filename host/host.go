@@ -60,7 +60,7 @@ type Endpoints interface {
 	Withdraw() error
 }
 
-// Config is what a host is made of. Every field is required, but Logger.
+// Config is what a host is made of. Every field is required, but Streams and Logger.
 type Config struct {
 	// Name is this host's, unique in the cluster; Peers are the names of all hosts, this one included.
 	Name  string
@@ -72,6 +72,8 @@ type Config struct {
 	Version   string
 	Store     Store
 	Transport Transport
+	// Streams may be nil: then no group can be bound to one.
+	Streams   Streams
 	Hello     Hello
 	Endpoints Endpoints
 	Machines  Machines
@@ -283,7 +285,7 @@ func (h *Host) chunkDir(id GroupID) string {
 func (h *Host) groupConfig(ref GroupRef, record *groupRecord, self consensus.MemberID) groupConfig {
 	return groupConfig{
 		ref: ref, self: self, hosts: record.hosts(), initial: consensus.Configuration{Voters: record.Initial},
-		log: h.cfg.Store.Group(ref.ID), records: h.cfg.Store, transport: h.cfg.Transport, clock: h.cfg.Clock, timing: h.cfg.Timing,
+		log: h.cfg.Store.Group(ref.ID), records: h.cfg.Store, transport: h.cfg.Transport, streams: h.cfg.Streams, clock: h.cfg.Clock, timing: h.cfg.Timing,
 		reluctance: h.cfg.Reluctance, demoteAfter: time.Duration(record.DemoteAfterNanos), voterFloor: record.VoterFloor,
 		seed: rand.Uint64(), logger: h.cfg.Logger, stopped: func(err error) { h.memberStopped(ref, err) },
 		unsettled: func() { h.pulse.epoch.Add(1) },

@@ -57,7 +57,7 @@ func (g *group) pending(request CommandRequest, first uint64) []pendingCommand {
 	for n := range commands {
 		c := request.command(n)
 		c.Origin, c.Request = g.self, first+uint64(n)
-		commands[n] = pendingCommand{request: c.Request, encoded: encodeCommand(c), joined: n > 0, once: c.Session != "" || c.MsgID != ""}
+		commands[n] = pendingCommand{request: c.Request, encoded: encodeCommand(c), joined: n > 0, once: c.once()}
 	}
 	return commands
 }

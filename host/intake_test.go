@@ -223,8 +223,8 @@ func TestQueuesAreBounded(t *testing.T) {
 		t.Errorf("a query at a full applier: %+v", r)
 	}
 	leader.g.applier.asked.Add(-maxWaiters - 1)
-	leader.g.events.lead(true)
-	leader.g.events.offer([]Emitted{{Index: 1, Payload: make([]byte, maxOutboxBytes+1)}})
+	leader.g.events.lead(true, 1)
+	leader.g.events.offer([]Emitted{{Index: 1, Payload: make([]byte, maxOutboxBytes+1)}}, 1)
 	if r := leader.execute(CommandRequest{Payload: []byte("add A 1")}).one(t); r.Err == nil || r.Err.Code != api.CodeBusy {
 		t.Errorf("a command at a full outbox: %+v", r)
 	}

@@ -180,6 +180,63 @@ type Transport interface {
 	Publish(group GroupRef, events []Emitted) error
 }
 
+// Streams are the durable streams of the messaging system. An *Error says what an operator has to see to.
+type Streams interface {
+	// Source describes a stream as a source of commands: those of its messages whose subject matches filter, all when "".
+	Source(ctx context.Context, stream, filter string) (StreamState, error)
+	// Pull opens a stream's messages. Whoever opened it closes it, when no other method runs.
+	Pull(ctx context.Context, request PullRequest) (StreamPull, error)
+	// CheckSink returns an error unless a stream can take the events of a group.
+	CheckSink(ctx context.Context, stream string, group GroupRef) error
+	// Sink opens a stream for the events of a group, at the last one that is in it.
+	Sink(ctx context.Context, stream string, group GroupRef) (StreamSink, error)
+}
+
+// StreamState is what a stream holds.
+type StreamState struct {
+	// BornNanos is when it was made, in nanoseconds since the Unix epoch.
+	BornNanos int64
+	// First and Last are the sequences of its first and last message. Without any, First is Last+1.
+	First, Last uint64
+}
+
+// PullRequest asks for the messages of a stream with a higher sequence than After, if that is still the stream that
+// was made at BornNanos.
+type PullRequest struct {
+	Stream, Filter string
+	BornNanos      int64
+	After          uint64
+}
+
+// StreamMessage is a message of a stream.
+type StreamMessage struct {
+	Subject string
+	Data    []byte
+	// After and Seq are the sequences of the message that was pulled before it, and its own.
+	After, Seq uint64
+	// Missing is how many messages between the two the stream has lost before they were pulled. Under a filter it
+	// counts those, too, that the filter might have left out.
+	Missing uint64
+}
+
+// StreamPull are the messages of a stream, in their order.
+type StreamPull interface {
+	// Next waits for a message and returns it with those that are there already: at most count, and at most size bytes
+	// together, save that one always fits.
+	Next(ctx context.Context, count, size int) ([]StreamMessage, error)
+	// Lag is how many messages the stream has beyond those that Next has returned. It may overlap with Next.
+	Lag(ctx context.Context) (uint64, error)
+	// Close ends it.
+	Close() error
+}
+
+// StreamSink writes the events of a group to a stream. After an error it is to be opened anew.
+type StreamSink interface {
+	// Write appends those of the events that the stream does not have, in their order. Those of one index are all in
+	// one call. With nil they are as durable as the stream.
+	Write(ctx context.Context, events []Emitted) error
+}
+
 // GroupRef names a group for the transport: by name on subjects, by ID inside frames.
 type GroupRef struct {
 	Name string

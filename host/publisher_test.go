@@ -81,25 +81,25 @@ func drain(p *publisher) {
 func TestPublisherOrder(t *testing.T) {
 	w := newWire()
 	p := newTestPublisher(w)
-	p.offer(eventsAt(1, 1, 2))
+	p.offer(eventsAt(1, 1, 2), 1)
 	drain(p)
 	if got := w.take(); got != "" || p.publishedTo() != 0 {
 		t.Fatalf("a follower published %q", got)
 	}
-	p.lead(true)
-	p.offer(eventsAt(1, 1, 2))
-	p.offer(eventsAt(1, 1, 2, 3))
+	p.lead(true, 1)
+	p.offer(eventsAt(1, 1, 2), 1)
+	p.offer(eventsAt(1, 1, 2, 3), 1)
 	drain(p)
-	p.offer(eventsAt(1, 1, 2, 3))
-	p.lead(true)
+	p.offer(eventsAt(1, 1, 2, 3), 1)
+	p.lead(true, 1)
 	drain(p)
 	if got := w.take(); got != "1a 1b 2c 3d" || p.publishedTo() != 3 {
 		t.Fatalf("published %q up to %d", got, p.publishedTo())
 	}
-	p.lead(false)
-	p.offer(eventsAt(2, 3, 4))
-	p.lead(true)
-	p.offer(eventsAt(2, 3, 4))
+	p.lead(false, 1)
+	p.offer(eventsAt(2, 3, 4), 1)
+	p.lead(true, 1)
+	p.offer(eventsAt(2, 3, 4), 1)
 	drain(p)
 	if got := w.take(); got != "2a 3b 4c" || p.publishedTo() != 4 {
 		t.Fatalf("a new office published %q up to %d", got, p.publishedTo())
@@ -113,9 +113,9 @@ func TestPublicationIsRetried(t *testing.T) {
 	p := newTestPublisher(w)
 	quit, ended := make(chan struct{}), make(chan struct{})
 	go func() { defer close(ended); p.run(quit) }()
-	p.lead(true)
+	p.lead(true, 1)
 	w.set(errors.New("no connection"))
-	p.offer(eventsAt(1, 2))
+	p.offer(eventsAt(1, 2), 1)
 	<-w.asked
 	if p.publishedTo() != 0 {
 		t.Fatal("a failed publication counts")
@@ -129,12 +129,12 @@ func TestPublicationIsRetried(t *testing.T) {
 		t.Fatalf("published %q", got)
 	}
 	w.set(errors.New("no connection"))
-	p.offer(eventsAt(3))
+	p.offer(eventsAt(3), 1)
 	<-w.asked
-	p.lead(false)
+	p.lead(false, 1)
 	w.ticks <- time.Time{} // gives up: another leader publishes it
-	p.lead(true)
-	p.offer(eventsAt(3))
+	p.lead(true, 1)
+	p.offer(eventsAt(3), 1)
 	<-w.asked
 	close(quit)
 	<-ended
@@ -172,12 +172,12 @@ func TestBackPressureEnds(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWire()
 			p := newTestPublisher(w)
-			p.offer(offered)
+			p.offer(offered, 1)
 			if p.full() {
 				t.Error("a follower is full")
 			}
-			p.lead(true)
-			p.offer(offered)
+			p.lead(true, 1)
+			p.offer(offered, 1)
 			if !p.full() {
 				t.Error("the bound does not hold")
 			}
@@ -190,7 +190,7 @@ func TestBackPressureEnds(t *testing.T) {
 			if p.full() {
 				t.Error("published events still count")
 			}
-			p.offer(offered) // the outbox still holds them, until a command carries the mark
+			p.offer(offered, 1) // the outbox still holds them, until a command carries the mark
 			if p.full() {
 				t.Error("published events count again")
 			}
@@ -213,5 +213,23 @@ func eventually(t *testing.T, what string, condition func() bool) {
 		case <-deadline:
 			t.Fatalf("in vain for %s: %s", patience, what)
 		}
+	}
+}
+
+// TestPublisherWaitsForItsTerm shows that a new leader publishes nothing before it has applied an entry of its own term:
+// until then it may not know of the stream that the events are bound to.
+func TestPublisherWaitsForItsTerm(t *testing.T) {
+	w := newWire()
+	p := newTestPublisher(w)
+	p.lead(true, 2)
+	p.offer(eventsAt(1, 2), 1)
+	drain(p)
+	if got := w.take(); got != "" {
+		t.Errorf("%q is published in the term before", got)
+	}
+	p.offer(eventsAt(1, 2), 2)
+	drain(p)
+	if got := w.take(); got != "1a 2b" {
+		t.Errorf("%q is published", got)
 	}
 }

@@ -19,12 +19,17 @@ type replica struct {
 	// upgraded is the index of the entry that brought the machine, 0 for the group's first.
 	upgraded consensus.Index
 	memory   *memory
+	// bindings are the group's streams. rebound is set when an entry changed which there are.
+	bindings *bindings
+	rebound  bool
 	// applied is the position of the last applied entry.
 	applied consensus.Cursor
 	// timeNanos is the clock of the entries: the highest stamp so far.
 	timeNanos int64
 	terms     termHistory
 	outbox    outbox
+	// published is the outbox's mark. Anyone may read it.
+	published atomic.Uint64
 	// pages are those of the last image; nil for a machine that is no Changer. images counts them, and whole, which
 	// anyone may set, makes the next one build on none before.
 	pages  []*imagePage
@@ -44,7 +49,7 @@ type answer struct {
 
 // newReplica returns a replica that has no machine yet, see begin and restore.
 func newReplica(machines machineMaker, spec machineSpec) *replica {
-	return &replica{machines: machines, spec: spec, memory: newMemory()}
+	return &replica{machines: machines, spec: spec, memory: newMemory(), bindings: &bindings{}}
 }
 
 // apply applies one committed entry. The answer's origin is NoMember for entries that nobody waits for.
@@ -76,7 +81,12 @@ func (r *replica) applyCommand(e consensus.LogEntry) (answer, error) {
 	}
 	r.timeNanos = max(r.timeNanos, c.TimeNanos)
 	r.outbox.published(c.Published)
+	r.published.Store(uint64(r.outbox.done))
 	done := answer{origin: c.Origin, request: c.Request}
+	if c.Stream.Op != opNone {
+		done.reply, err = r.applyStream(&c, e)
+		return done, err
+	}
 	known, refusal := r.memory.recall(&c, r.timeNanos)
 	switch {
 	case refusal != nil:
@@ -132,6 +142,8 @@ type storedReplica struct {
 	Terms     termHistory     `codec:"s"`
 	Machine   machineSpec     `codec:"x"`
 	Upgraded  consensus.Index `codec:"u"`
+	Sources   []source        `codec:"q,omitempty"`
+	Sink      string          `codec:"k,omitempty"`
 }
 
 // image captures the whole replica at its applied position.
@@ -143,7 +155,7 @@ func (r *replica) image() (replicaImage, error) {
 	state, err := pack(storedReplica{
 		TimeNanos: r.timeNanos, Published: r.outbox.done, Events: r.outbox.events, Memory: r.memory.stored(),
 		Terms:   r.terms,
-		Machine: r.spec, Upgraded: r.upgraded,
+		Machine: r.spec, Upgraded: r.upgraded, Sources: r.bindings.all(), Sink: r.bindings.target(),
 	})
 	if err != nil {
 		return replicaImage{}, err
@@ -159,6 +171,9 @@ func (r *replica) restore(image replicaImage) error {
 		return err
 	}
 	if err := stored.Terms.valid(image.anchor); err != nil {
+		return err
+	}
+	if err := checkSources(stored.Sources); err != nil {
 		return err
 	}
 	memory, err := restoreMemory(stored.Memory)
@@ -189,6 +204,9 @@ func (r *replica) restore(image replicaImage) error {
 	r.machine, r.spec, r.upgraded = machine, stored.Machine, stored.Upgraded
 	r.memory, r.applied, r.timeNanos, r.terms = memory, image.anchor, stored.TimeNanos, stored.Terms
 	r.outbox = outbox{done: stored.Published, events: stored.Events}
+	r.published.Store(uint64(stored.Published))
+	r.bindings.set(stored.Sources, stored.Sink)
+	r.rebound = true
 	r.adopt(&image)
 	r.gauge.holds(machine)
 	return nil

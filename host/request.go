@@ -46,6 +46,9 @@ type CommandRequest struct {
 	Caller string
 	// Timeout bounds the wait for the result; 0 means the host's default.
 	Timeout time.Duration
+	// marks, when not nil, are what the commands are about that are not a client's, and callers who they are from.
+	marks   []streamMark
+	callers []string
 }
 
 // Consistency says how fresh a query's answer has to be.
@@ -115,6 +118,9 @@ func (r *CommandRequest) bytes() int {
 	for n := range r.commands() {
 		size += len(r.payload(n))
 	}
+	for _, caller := range r.callers {
+		size += len(caller)
+	}
 	return size + r.commands()*(commandFixed+len(r.Caller)+len(r.Session)+len(r.MsgID)+3*2+2*binary.MaxVarintLen64)
 }
 
@@ -126,6 +132,12 @@ func (r *CommandRequest) command(n int) command {
 	}
 	if r.Session != "" {
 		c.Seq = r.Seq + uint64(n)
+	}
+	if r.marks != nil {
+		c.Stream = r.marks[n]
+	}
+	if r.callers != nil {
+		c.Caller = r.callers[n]
 	}
 	return c
 }

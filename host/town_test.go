@@ -24,6 +24,7 @@ type town struct {
 	names []string
 	clock *townClock
 	hall  *hall
+	river *river
 	homes map[string]*home
 	// sessions counts the sessions of clients.
 	sessions int
@@ -62,7 +63,7 @@ type home struct {
 func newTown(t *testing.T, names ...string) *town {
 	w := &town{
 		t: t, dir: t.TempDir(), names: names, clock: &townClock{now: time.Unix(1_700_000_000, 0), tickers: map[*townTicker]bool{}},
-		hall: newHall(), homes: map[string]*home{}, receivers: map[townAddress]func(consensus.Envelope){}, cut: map[[2]string]bool{},
+		hall: newHall(), river: &river{}, homes: map[string]*home{}, receivers: map[townAddress]func(consensus.Envelope){}, cut: map[[2]string]bool{},
 	}
 	for _, name := range names {
 		w.homes[name] = &home{town: w, name: name, store: newMemStore(), open: map[string]int{}}
@@ -84,7 +85,7 @@ func (w *town) close() {
 func (h *home) make() error {
 	h.machines = &registers{}
 	made, err := New(Config{
-		Name: h.name, Peers: h.town.names, Dir: filepath.Join(h.town.dir, h.name), Version: "0.0.0", Store: h.store, Transport: h,
+		Name: h.name, Peers: h.town.names, Dir: filepath.Join(h.town.dir, h.name), Version: "0.0.0", Store: h.store, Transport: h, Streams: h.town.river,
 		Hello: h.town.hall, Endpoints: h, Machines: h.machines, Clock: h.town.clock, Timing: townTiming(), Logger: simLogger(h.name),
 	})
 	h.town.mu.Lock()

@@ -135,6 +135,7 @@ func (b *bench) answered(request uint64, reply Reply) {
 
 func (b *bench) emitted([]Emitted)                     {}
 func (b *bench) moved(termHistory)                     {}
+func (b *bench) rebound()                              {}
 func (b *bench) marked(replicaImage)                   {}
 func (b *bench) failed(err error)                      { b.Error(err) }
 func (b *bench) upgraded(machineSpec, consensus.Index) {}

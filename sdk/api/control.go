@@ -31,6 +31,10 @@ const (
 	// VerbLimits shows or changes the limits of a group's machine; sent to the leader's host: LimitsRequest,
 	// LimitsReply.
 	VerbLimits = "limits"
+	// VerbSources shows or changes the streams of which each message is a command of a group; sent to the leader's
+	// host: SourcesRequest, SourcesReply. VerbSinks is about the stream that takes its events: SinkRequest, SinkReply.
+	VerbSources = "sources"
+	VerbSinks   = "sinks"
 	// VerbHosts shows or changes the hosts of the cluster: HostsRequest, HostsReply.
 	VerbHosts = "hosts"
 )

@@ -54,6 +54,22 @@ func (a *Admin) Limits(ctx context.Context, request api.LimitsRequest) (api.Limi
 	return reply, err
 }
 
+// Sources describes the sources of a group, after the change that the request asks for, as the host of the leader sees
+// them. It is tried again while there is no leader.
+func (a *Admin) Sources(ctx context.Context, request api.SourcesRequest) (api.SourcesReply, error) {
+	var reply api.SourcesReply
+	err := a.atLeader(ctx, api.VerbSources, request.Group, request, &reply)
+	return reply, err
+}
+
+// Sink describes the stream that takes the events of a group, after the change that the request asks for. It is tried
+// again while there is no leader.
+func (a *Admin) Sink(ctx context.Context, request api.SinkRequest) (api.SinkReply, error) {
+	var reply api.SinkReply
+	err := a.atLeader(ctx, api.VerbSinks, request.Group, request, &reply)
+	return reply, err
+}
+
 // atLeader puts one request to the host of a group's leader, as often as that turns out to be another one.
 func (a *Admin) atLeader(ctx context.Context, verb, group string, request, reply any) error {
 	ctx, cancel := bounded(ctx)

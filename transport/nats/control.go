@@ -46,6 +46,8 @@ func (s *server) serveControl(shared bool) (micro.Service, error) {
 		api.VerbMembers:  s.changeMembers,
 		api.VerbHosts:    s.changeHosts,
 		api.VerbLimits:   s.limits,
+		api.VerbSources:  s.sources,
+		api.VerbSinks:    s.sinks,
 	} {
 		handle := s.controlHandler(run)
 		endpoints = append(endpoints, endpoint{name + "-" + me, api.Control(name, me), false, handle})
@@ -211,6 +213,28 @@ func (s *server) limits(ctx context.Context, msg controlRequest) (any, error) {
 		return nil, err
 	}
 	return s.upgrades.Limits(ctx, request)
+}
+
+func (s *server) sources(ctx context.Context, msg controlRequest) (any, error) {
+	var request api.SourcesRequest
+	if err := decodeJSON(msg.data, &request); err != nil {
+		return nil, err
+	}
+	if err := checkGroup(request.Group); err != nil {
+		return nil, err
+	}
+	return s.bindings.Sources(ctx, request)
+}
+
+func (s *server) sinks(ctx context.Context, msg controlRequest) (any, error) {
+	var request api.SinkRequest
+	if err := decodeJSON(msg.data, &request); err != nil {
+		return nil, err
+	}
+	if err := checkGroup(request.Group); err != nil {
+		return nil, err
+	}
+	return s.bindings.Sink(ctx, request)
 }
 
 func (s *server) list(ctx context.Context, msg controlRequest) (any, error) {

@@ -42,16 +42,29 @@ func (t *Transport) Publish(group host.GroupRef, events []host.Emitted) error {
 	return nil
 }
 
-func (t *Transport) publish(group host.GroupRef, event *host.Emitted, ordinal int) error {
+// eventMsg makes the message of an event.
+//
+// # Errors
+//
+// ErrBadName.
+func eventMsg(group host.GroupRef, event *host.Emitted, ordinal int) (*natsgo.Msg, error) {
 	if err := checkSuffix(event.Suffix); err != nil {
-		return err
+		return nil, err
 	}
 	msg := natsgo.NewMsg(api.Event(group.Name, event.Suffix))
 	msg.Data = event.Payload
 	at := strconv.FormatUint(uint64(event.Index), 10)
 	msg.Header[api.HeaderIndex] = []string{at}
 	msg.Header[api.HeaderMsgID] = []string{fmt.Sprintf("%s-%d-%s-%d", group.Name, group.ID, at, ordinal)}
-	err := t.clients.PublishMsg(msg)
+	return msg, nil
+}
+
+func (t *Transport) publish(group host.GroupRef, event *host.Emitted, ordinal int) error {
+	msg, err := eventMsg(group, event, ordinal)
+	if err != nil {
+		return err
+	}
+	err = t.clients.PublishMsg(msg)
 	if errors.Is(err, natsgo.ErrMaxPayload) {
 		return fmt.Errorf("%w: event %q of %d bytes", ErrTooLarge, event.Suffix, len(event.Payload))
 	}

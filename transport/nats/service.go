@@ -30,6 +30,7 @@ type Services struct {
 	Membership host.Membership
 	Blobs      host.Blobs
 	Upgrades   host.Upgrades
+	Bindings   host.Bindings
 }
 
 // server is the serving half of a Transport.
@@ -41,6 +42,7 @@ type server struct {
 	members   host.Membership
 	blobs     host.Blobs
 	upgrades  host.Upgrades
+	bindings  host.Bindings
 	replies   *replyQueue
 
 	// ctx ends with the server; work counts the goroutines that use it.
@@ -63,8 +65,8 @@ type server struct {
 //
 // ErrBadConfig when a part is missing, ErrTaken on the second call, ErrClosed, or what NATS said.
 func (t *Transport) Serve(services Services) error {
-	if services.Requests == nil || services.Admin == nil || services.Membership == nil || services.Blobs == nil || services.Upgrades == nil {
-		return fmt.Errorf("%w: Serve needs Requests, Admin, Membership, Blobs and Upgrades", ErrBadConfig)
+	if services.Requests == nil || services.Admin == nil || services.Membership == nil || services.Blobs == nil || services.Upgrades == nil || services.Bindings == nil {
+		return fmt.Errorf("%w: Serve needs Requests, Admin, Membership, Blobs, Upgrades and Bindings", ErrBadConfig)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -75,8 +77,8 @@ func (t *Transport) Serve(services Services) error {
 		return fmt.Errorf("%w: Serve was called before", ErrTaken)
 	}
 	s := &server{transport: t, handler: services.Requests, admin: services.Admin, members: services.Membership, blobs: services.Blobs,
-		upgrades: services.Upgrades,
-		turns:    make(chan struct{}, maxAdminRequests), groups: map[string]micro.Service{},
+		upgrades: services.Upgrades, bindings: services.Bindings,
+		turns: make(chan struct{}, maxAdminRequests), groups: map[string]micro.Service{},
 		replies: newReplyQueue(t.clients, t.config.Log, t.config.ReplyBytes)}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	if err := s.start(); err != nil {

@@ -313,7 +313,7 @@ func TestMicroServices(t *testing.T) {
 	if got := string(stats.Endpoints[1].Data); got != `{"applied":0,"duplicates":0,"failed":0,"fed":0,"forgotten":0,"refused":0,"trapped":0}` {
 		t.Errorf("stats of the queries: %s", got)
 	}
-	if err := json.Unmarshal(request(t, conn, "$SRV.INFO.grout-ctl", nil, "").Data, &info); err != nil || len(info.Endpoints) != 24 {
+	if err := json.Unmarshal(request(t, conn, "$SRV.INFO.grout-ctl", nil, "").Data, &info); err != nil || len(info.Endpoints) != 28 {
 		t.Errorf("info of grout-ctl: %d endpoints, %v", len(info.Endpoints), err)
 	}
 }
@@ -330,7 +330,7 @@ func TestAddGroupErrors(t *testing.T) {
 		t.Errorf("nothing to serve: %v", err)
 	}
 	f := &fakeHost{}
-	if err := tr.Serve(Services{Requests: f, Admin: f, Membership: f, Blobs: f, Upgrades: f}); !errors.Is(err, ErrTaken) {
+	if err := tr.Serve(Services{Requests: f, Admin: f, Membership: f, Blobs: f, Upgrades: f, Bindings: f}); !errors.Is(err, ErrTaken) {
 		t.Errorf("served twice: %v", err)
 	}
 }

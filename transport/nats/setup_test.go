@@ -112,7 +112,7 @@ func to(name string, m consensus.Message) []host.Addressed {
 	return []host.Addressed{{Host: name, Envelope: consensus.Envelope{From: 1, To: 2, Message: m}}}
 }
 
-// fakeHost implements host.Requests, host.Admin, host.Membership, host.Upgrades and host.Blobs with functions.
+// fakeHost implements host.Requests, host.Admin, host.Membership, host.Upgrades, host.Bindings and host.Blobs with functions.
 type fakeHost struct {
 	execute  func(host.CommandRequest, func(host.Reply))
 	query    func(host.QueryRequest, func(host.Reply))
@@ -126,6 +126,8 @@ type fakeHost struct {
 	members  func(api.MembersRequest) (api.MembersReply, error)
 	hosts    func(api.HostsRequest) (api.HostsReply, error)
 	piece    func(host.BlobRequest) ([]byte, int64, error)
+	sources  func(api.SourcesRequest) (api.SourcesReply, error)
+	sink     func(api.SinkRequest) (api.SinkReply, error)
 	name     string
 	// inline answers in the caller's goroutine.
 	inline bool
@@ -179,6 +181,14 @@ func (f *fakeHost) Members(_ context.Context, r api.MembersRequest) (api.Members
 	return f.members(r)
 }
 
+func (f *fakeHost) Sources(_ context.Context, r api.SourcesRequest) (api.SourcesReply, error) {
+	return f.sources(r)
+}
+
+func (f *fakeHost) Sink(_ context.Context, r api.SinkRequest) (api.SinkReply, error) {
+	return f.sink(r)
+}
+
 func (f *fakeHost) Hosts(_ context.Context, r api.HostsRequest) (api.HostsReply, error) {
 	return f.hosts(r)
 }
@@ -190,7 +200,7 @@ func (f *fakeHost) Piece(r host.BlobRequest) ([]byte, int64, error) { return f.p
 func serve(tb testing.TB, t *Transport, f *fakeHost) {
 	tb.Helper()
 	f.name = t.config.Host
-	if err := t.Serve(Services{Requests: f, Admin: f, Membership: f, Blobs: f, Upgrades: f}); err != nil {
+	if err := t.Serve(Services{Requests: f, Admin: f, Membership: f, Blobs: f, Upgrades: f, Bindings: f}); err != nil {
 		tb.Fatal(err)
 	}
 }

@@ -193,7 +193,7 @@ func helpVerb(c *call) error {
 
 // verbs are all verbs, in the order of --help.
 func verbs() []verb {
-	return slices.Concat(hostVerbs(), moduleVerbs(), groupVerbs(), machineVerbs(), waitVerbs(), []verb{{
+	return slices.Concat(hostVerbs(), moduleVerbs(), groupVerbs(), machineVerbs(), waitVerbs(), streamVerbs(), []verb{{
 		name: "version", usage: "print the version and how this binary was built", category: "other", run: versionVerb,
 		description: "Examples:\n  grout version\n  grout version --json",
 	}, {

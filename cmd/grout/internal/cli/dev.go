@@ -88,7 +88,7 @@ func devVerb(c *call) (err error) {
 	}
 	d := &dev{config: config}
 	defer func() { err = errors.Join(err, d.close()) }()
-	if d.server, err = embedded.Start(embedded.Config{Listen: config.listen, Log: log}); err != nil {
+	if d.server, err = embedded.Start(embedded.Config{Listen: config.listen, StreamDir: filepath.Join(config.data, "jetstream"), Log: log}); err != nil {
 		return listenFailure(err)
 	}
 	if err := d.startHosts(c, log); err != nil {

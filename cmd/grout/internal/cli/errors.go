@@ -154,7 +154,7 @@ var exitRules = []exitRule{
 	{project.ErrBadName, Usage}, {project.ErrNotEmpty, Usage}, {project.ErrNotMachine, Usage},
 	{client.ErrBadName, Usage}, {client.ErrBadBatch, Usage}, {client.ErrBadConfig, Usage}, {host.ErrBadConfig, Usage},
 	{nats.ErrBadConfig, Usage}, {embedded.ErrBadConfig, Usage},
-	{durable.ErrLocked, InUse}, {embedded.ErrListen, InUse},
+	{durable.ErrLocked, InUse}, {embedded.ErrLocked, InUse}, {embedded.ErrListen, InUse},
 }
 
 // weakRules count only when nothing else explains an error: they are the ends of waits.

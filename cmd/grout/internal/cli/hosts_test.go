@@ -26,7 +26,7 @@ func TestDevKeepsItsData(t *testing.T) {
 	}
 	grout(t, s.url, "deploy", "kept", writeFile(t, "m.wasm", testMachine())).want(t, Done)
 	grout(t, s.url, "exec", "kept", "still here").want(t, Done)
-	grout(t, "", "dev", "--port", "0", "--data", data).want(t, InUse, "host n1", data, "in use by another process")
+	grout(t, "", "dev", "--port", "0", "--data", data).want(t, InUse, "jetstream", data, "in use by another process")
 	if code := s.stop(); code != 0 {
 		t.Fatalf("exit %d: %s", code, s.errors)
 	}

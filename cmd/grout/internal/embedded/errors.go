@@ -10,4 +10,6 @@ var (
 	ErrListen = errors.New("embedded: cannot listen")
 	// ErrNotReady means that the server did not start in time.
 	ErrNotReady = errors.New("embedded: the NATS server did not start")
+	// ErrLocked means that another process has the folder of the streams.
+	ErrLocked = errors.New("embedded: in use by another process")
 )

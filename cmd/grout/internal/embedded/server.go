@@ -1,13 +1,17 @@
 package embedded
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strconv"
 	"time"
 
+	"github.com/gofrs/flock"
 	"github.com/nats-io/nats-server/v2/server"
 )
 
@@ -33,6 +37,8 @@ type Config struct {
 	ClusterListen string
 	// Routes are the cluster addresses of other servers, such as nats://10.0.0.2:6222.
 	Routes []string
+	// StreamDir keeps JetStream's streams; "" for a server without JetStream. It excludes ClusterListen.
+	StreamDir string
 	// Name is the server's, unique in its cluster; "" for a random one.
 	Name string
 	// Log gets the server's warnings and errors. Nothing is logged when nil.
@@ -44,7 +50,7 @@ func (c *Config) validate() (*server.Options, error) {
 	options := &server.Options{
 		ServerName: c.Name, NoSigs: true, NoLog: c.Log == nil, MaxConn: maxConnections,
 		MaxPayload: maxPayloadBytes, MaxPending: maxPendingBytes, MaxControlLine: server.MAX_CONTROL_LINE_SIZE,
-		DisableShortFirstPing: true,
+		DisableShortFirstPing: true, JetStream: c.StreamDir != "", StoreDir: c.StreamDir,
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
@@ -61,6 +67,9 @@ func (c *Config) validate() (*server.Options, error) {
 			return nil, fmt.Errorf("%w: Routes need ClusterListen: the other servers have to reach this one too", ErrBadConfig)
 		}
 		return options, nil
+	}
+	if c.StreamDir != "" {
+		return nil, fmt.Errorf("%w: StreamDir excludes ClusterListen: JetStream in a cluster needs servers of its own", ErrBadConfig)
 	}
 	options.Cluster.Name = clusterName
 	if options.Cluster.Host, options.Cluster.Port, err = address("ClusterListen", c.ClusterListen); err != nil {
@@ -100,18 +109,29 @@ type Server struct {
 	server *server.Server
 	// url is for clients on this machine.
 	url string
+	// lock holds the folder of the streams, nil without one.
+	lock *flock.Flock
 }
 
 // Start runs a server and returns when it accepts connections.
 //
 // # Errors
 //
-// ErrBadConfig, ErrListen with the system's reason, and ErrNotReady.
-func Start(config Config) (*Server, error) {
+// ErrBadConfig, ErrListen with the system's reason, ErrLocked, and ErrNotReady.
+func Start(config Config) (_ *Server, err error) {
 	options, err := config.validate()
 	if err != nil {
 		return nil, err
 	}
+	lock, err := lockStreams(config.StreamDir)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, unlock(lock))
+		}
+	}()
 	s, err := server.NewServer(options)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrBadConfig, err)
@@ -124,7 +144,33 @@ func Start(config Config) (*Server, error) {
 		s.WaitForShutdown()
 		return nil, err
 	}
-	return &Server{server: s, url: clientURL(s)}, nil
+	return &Server{server: s, url: clientURL(s), lock: lock}, nil
+}
+
+// lockStreams keeps other servers out of a folder: two would destroy each other's streams.
+func lockStreams(dir string) (*flock.Flock, error) {
+	if dir == "" {
+		return nil, nil
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("embedded: the folder of the streams: %w", err)
+	}
+	lock := flock.New(filepath.Join(dir, "lock"))
+	held, err := lock.TryLock()
+	if err != nil {
+		return nil, fmt.Errorf("embedded: locking %s: %w", dir, err)
+	}
+	if !held {
+		return nil, fmt.Errorf("%w: the folder %s: stop that process, or choose another folder", ErrLocked, dir)
+	}
+	return lock, nil
+}
+
+func unlock(lock *flock.Flock) error {
+	if lock == nil {
+		return nil
+	}
+	return lock.Close()
 }
 
 // await returns when the server is ready, or as soon as it says that it never will be.
@@ -179,4 +225,5 @@ func (s *Server) ClusterURL() string {
 func (s *Server) Close() {
 	s.server.Shutdown()
 	s.server.WaitForShutdown()
+	_ = unlock(s.lock) // the system does it at the end of the process at the latest
 }

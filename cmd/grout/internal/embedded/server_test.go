@@ -3,11 +3,13 @@ package embedded
 import (
 	"errors"
 	"net"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	natsgo "github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 )
 
 func start(t *testing.T, config Config) *Server {
@@ -116,6 +118,7 @@ func TestBadConfigIsNamed(t *testing.T) {
 		"port not number":  {Config{Listen: "127.0.0.1:nats"}, "nats"},
 		"routes alone":     {Config{Routes: []string{"nats://127.0.0.1:6222"}}, "ClusterListen"},
 		"route not a URL":  {Config{ClusterListen: "127.0.0.1:0", Routes: []string{"127.0.0.1"}}, `"127.0.0.1"`},
+		"streams routed":   {Config{StreamDir: "streams", ClusterListen: "127.0.0.1:0"}, "StreamDir"},
 		"bad cluster port": {Config{ClusterListen: "127.0.0.1:x"}, "ClusterListen"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -127,5 +130,41 @@ func TestBadConfigIsNamed(t *testing.T) {
 				t.Fatalf("error %v, want %v with %q", err, ErrBadConfig, c.text)
 			}
 		})
+	}
+}
+
+// TestStreamsSurviveTheServer shows that a server with a folder has JetStream, that no other takes the folder meanwhile,
+// and that the next one has the streams.
+func TestStreamsSurviveTheServer(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "streams")
+	for run := range 2 {
+		s, err := Start(Config{StreamDir: dir})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if other, err := Start(Config{StreamDir: dir}); !errors.Is(err, ErrLocked) {
+			if other != nil {
+				other.Close()
+			}
+			t.Errorf("a second server on the folder: %v", err)
+		}
+		conn, err := natsgo.Connect(s.URL())
+		if err != nil {
+			t.Fatal(err)
+		}
+		js, err := jetstream.New(conn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if run == 0 {
+			_, err = js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "kept", Subjects: []string{"kept"}})
+		} else {
+			_, err = js.Stream(t.Context(), "kept")
+		}
+		if err != nil {
+			t.Errorf("run %d: %v", run, err)
+		}
+		conn.Close()
+		s.Close()
 	}
 }

@@ -75,7 +75,7 @@ func (m mutation) apply(root string) (string, error) {
 // mutations is the whole table.
 func mutations() []mutation {
 	var all []mutation
-	for _, part := range [][]mutation{elections, replication, membership, reads, snapshots, durableLog, hostLoop, hostState, feeding, sandbox, quiet} {
+	for _, part := range [][]mutation{elections, replication, membership, reads, snapshots, durableLog, hostLoop, hostState, feeding, streaming, sandbox, quiet} {
 		all = append(all, part...)
 	}
 	return all

@@ -109,15 +109,22 @@ func (n *Node) start(ctx context.Context, cfg Config) error {
 	if cfg.between != nil {
 		running = cfg.between(running)
 	}
+	streams, err := n.transport.Streams()
+	if err != nil {
+		return err
+	}
 	n.host, err = host.New(host.Config{
 		Name: cfg.Name, Peers: cfg.Peers, Reluctance: cfg.Reluctance, Dir: cfg.Dir, Version: cfg.Version, Store: logs{n.store},
-		Transport: n.transport, Hello: n.transport, Endpoints: n.transport,
+		Transport: n.transport, Streams: streams, Hello: n.transport, Endpoints: n.transport,
 		Machines: running, Clock: newClock(), Timing: cfg.Timing, Logger: cfg.Logger,
 	})
 	if err != nil {
 		return err
 	}
-	if err := n.transport.Serve(nats.Services{Requests: n.host, Admin: n.host, Membership: n.host, Blobs: n.host, Upgrades: n.host}); err != nil {
+	err = n.transport.Serve(nats.Services{
+		Requests: n.host, Admin: n.host, Membership: n.host, Blobs: n.host, Upgrades: n.host, Bindings: n.host,
+	})
+	if err != nil {
 		return err
 	}
 	n.serving = true

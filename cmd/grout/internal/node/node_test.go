@@ -45,6 +45,12 @@ func startCluster(t *testing.T, timing host.Timing, names ...string) *cluster {
 	if !s.ReadyForConnections(10 * time.Second) {
 		t.Fatal("the NATS server does not start")
 	}
+	return newCluster(t, timing, s, names...)
+}
+
+// newCluster starts hosts at a running server.
+func newCluster(t *testing.T, timing host.Timing, s *server.Server, names ...string) *cluster {
+	t.Helper()
 	dir := t.TempDir()
 	c := &cluster{t: t, timing: timing, server: s, dir: dir, cache: filepath.Join(dir, "compiled"), names: names, nodes: map[string]*Node{}}
 	t.Cleanup(c.close)
@@ -123,7 +129,7 @@ func (c *cluster) client() *client.Client {
 func (c *cluster) buildExample(name string) []byte {
 	t := c.t
 	t.Helper()
-	out := filepath.Join(t.TempDir(), name+".wasm")
+	out := filepath.Join(t.TempDir(), filepath.Base(name)+".wasm")
 	request := project.BuildRequest{Dir: filepath.Join("..", "..", "..", "..", "examples", "wasm", name), Out: out}
 	if _, err := project.Build(context.Background(), request); err != nil {
 		t.Fatal(err)
