@@ -1,0 +1,88 @@
+package keyed
+
+import (
+	"github.com/groutlabs/grout/sdk"
+	"github.com/groutlabs/grout/sdk/client/collections/protocol"
+)
+
+// Query implements sdk.Machine.
+func (m *Machine) Query(_ *sdk.Context, query []byte) ([]byte, error) {
+	r := protocol.Read(query)
+	var err error
+	m.reply = m.reply[:0]
+	switch r.Byte() {
+	case protocol.OpGet:
+		err = m.get(&r)
+	case protocol.OpPage:
+		err = m.page(&r)
+	case protocol.OpCount:
+		from, to := m.between(r.Bytes(), r.Bytes())
+		m.reply, err = protocol.AppendNumber(m.reply, uint64(to-from)), r.End()
+	case protocol.OpStatus:
+		m.reply = protocol.AppendNumber(protocol.AppendNumber(m.reply, uint64(m.tree.Len())), m.last)
+		err = r.End()
+	default:
+		return nil, m.refuse(protocol.CodeBadRequest, "%.40q is no query of this collection", query)
+	}
+	if err != nil {
+		return nil, m.refuse(protocol.CodeBadRequest, "%v", err)
+	}
+	return m.reply, nil
+}
+
+// get answers the entries of keys, as many as fit.
+func (m *Machine) get(r *protocol.Reader) error {
+	for range r.Count(1) {
+		e := m.entry(r.Bytes())
+		if len(m.reply) > 0 && len(m.reply)+len(e.Value)+maxMarks > protocol.MaxAnswerBytes {
+			m.reply = append(m.reply, protocol.PageMore)
+			return r.Err()
+		}
+		m.reply = protocol.AppendEntry(m.reply, &e)
+	}
+	return r.End()
+}
+
+// maxMarks is the most that an element of an answer has beside key and value: a mark, a version and two lengths.
+const maxMarks = 1 + 10 + 3 + 3 + 1
+
+// page answers entries in order.
+func (m *Machine) page(r *protocol.Reader) error {
+	var p protocol.Page
+	if err := p.Parse(r); err != nil {
+		return err
+	}
+	from, to := m.between(p.From, p.To)
+	left := uint64(to - from)
+	if p.Limit == 0 {
+		p.Limit = left
+	}
+	c := m.tree.At(from)
+	if p.Descending {
+		c = m.tree.At(to - 1)
+	}
+	for n := uint64(0); n < left; n++ {
+		size := len(c.Key()) + maxMarks
+		if !p.KeysOnly {
+			size += c.ValueBytes()
+		}
+		if n == p.Limit || n > 0 && len(m.reply)+size > protocol.MaxAnswerBytes {
+			m.reply = append(m.reply, protocol.PageMore)
+			return nil
+		}
+		e := protocol.Entry{}
+		if !p.KeysOnly {
+			m.stored = c.Value(m.stored[:0])
+			e = m.decode(m.stored, true)
+		}
+		e.Key = c.Key()
+		m.reply = p.AppendElement(m.reply, &e)
+		if p.Descending {
+			c.Prev()
+		} else {
+			c.Next()
+		}
+	}
+	m.reply = append(m.reply, protocol.PageEnd)
+	return nil
+}
