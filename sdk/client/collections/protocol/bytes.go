@@ -69,6 +69,15 @@ func (r *Reader) fail() { r.rest, r.failed = nil, true }
 // More reports whether bytes are left.
 func (r *Reader) More() bool { return len(r.rest) > 0 }
 
+// Skip reads the next byte if it is b, and reports whether it was.
+func (r *Reader) Skip(b byte) bool {
+	if len(r.rest) == 0 || r.rest[0] != b {
+		return false
+	}
+	r.rest = r.rest[1:]
+	return true
+}
+
 // Byte reads one byte.
 func (r *Reader) Byte() byte {
 	if len(r.rest) == 0 {

@@ -13,8 +13,6 @@ const (
 	OpPage = 'p'
 	// OpCount asks how many entries a range has: from and to, as in Page. The answer is a number.
 	OpCount = 'n'
-	// OpStatus asks how many entries there are, and for the index of the last event: two numbers.
-	OpStatus = 's'
 )
 
 // ConditionKind says what has to be so.

@@ -69,6 +69,29 @@ func (p *Page) Continue(last []byte) {
 	p.From = append(append(make([]byte, 0, len(last)+1), last...), 0)
 }
 
+// OpStatus asks every collection for its Status.
+const OpStatus = 's'
+
+// Status is where a collection is.
+type Status struct {
+	// Entries is how many there are, Last the index of the last change, 0 before the first.
+	Entries, Last uint64
+	// Quiet says that no events are emitted.
+	Quiet bool
+}
+
+// Append appends the answer.
+func (s Status) Append(dst []byte) []byte {
+	return append(AppendNumber(AppendNumber(dst, s.Entries), s.Last), flag(s.Quiet))
+}
+
+// ParseStatus reads the answer.
+func ParseStatus(answer []byte) (Status, error) {
+	r := Read(answer)
+	s := Status{Entries: r.Number(), Last: r.Number(), Quiet: r.Byte() == 1}
+	return s, r.End()
+}
+
 // Event is what a command emitted.
 type Event struct {
 	// Previous is the index of the command with the event before, 0 if there is none.
