@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 
+	"github.com/groutlabs/grout/examples/wasm/internal/feed"
 	"github.com/groutlabs/grout/examples/wasm/internal/ordered"
 	"github.com/groutlabs/grout/sdk"
 	"github.com/groutlabs/grout/sdk/client/collections/protocol"
@@ -36,14 +37,12 @@ const versionBytes = 8
 type Machine struct {
 	rules Rules
 	tree  ordered.Tree
-	// last is the index of the last command that changed something.
-	last  uint64
-	quiet bool
+	feed  feed.Feed
 
 	// What follows is used again by every call.
-	commit               protocol.Commit
-	reply, event, stored []byte
-	answer               protocol.CommitReply
+	commit        protocol.Commit
+	reply, stored []byte
+	answer        protocol.CommitReply
 }
 
 // New returns an empty collection.
@@ -51,10 +50,7 @@ func New(rules Rules) *Machine { return &Machine{rules: rules} }
 
 // Init implements sdk.Initializer: the argument is empty or protocol.Quiet.
 func (m *Machine) Init(_ *sdk.Context, arg []byte) error {
-	if m.quiet = string(arg) == protocol.Quiet; !m.quiet && len(arg) > 0 {
-		return m.refuse(protocol.CodeBadRequest, "the init argument %.40q is neither empty nor %q", arg, protocol.Quiet)
-	}
-	return nil
+	return m.feed.Init(m.rules.Name, arg)
 }
 
 func (m *Machine) refuse(code int32, format string, args ...any) error {
@@ -180,23 +176,16 @@ func (m *Machine) decode(stored []byte, found bool) protocol.Entry {
 
 // write makes all writes, and emits those that changed something.
 func (m *Machine) write(ctx *sdk.Context) {
-	m.event = protocol.AppendNumber(m.event[:0], m.last)
-	start := len(m.event)
+	m.feed.Begin()
 	for i := range m.commit.Writes {
 		w := &m.commit.Writes[i]
 		before, changed := m.writeOne(ctx, w)
 		m.answer.Before = append(m.answer.Before, before)
 		if changed {
-			m.event = protocol.AppendWrite(m.event, w)
+			m.feed.Event = protocol.AppendWrite(m.feed.Event, w)
 		}
 	}
-	if len(m.event) == start {
-		return
-	}
-	m.last = ctx.Index()
-	if !m.quiet {
-		ctx.Emit(protocol.EventSuffix, m.event)
-	}
+	m.feed.End(ctx)
 }
 
 // writeOne returns how many entries it found, and whether it changed any.

@@ -19,7 +19,7 @@ func (m *Machine) Query(_ *sdk.Context, query []byte) ([]byte, error) {
 		from, to := m.between(r.Bytes(), r.Bytes())
 		m.reply, err = protocol.AppendNumber(m.reply, uint64(to-from)), r.End()
 	case protocol.OpStatus:
-		m.reply = protocol.Status{Entries: uint64(m.tree.Len()), Last: m.last, Quiet: m.quiet}.Append(m.reply)
+		m.reply = m.feed.Status(m.tree.Len()).Append(m.reply)
 		err = r.End()
 	default:
 		return nil, m.refuse(protocol.CodeBadRequest, "%.40q is no query of this collection", query)

@@ -17,7 +17,7 @@ func (m *Machine) Export(*sdk.Context) ([]byte, error) {
 	for c := m.tree.At(0); c.Valid(); c.Next() {
 		size += protocol.BytesSize(len(c.Key())) + protocol.BytesSize(c.ValueBytes())
 	}
-	out := protocol.AppendNumber(append(make([]byte, 0, size), m.format()...), m.last)
+	out := protocol.AppendNumber(append(make([]byte, 0, size), m.format()...), m.feed.Last())
 	for c := m.tree.At(0); c.Valid(); c.Next() {
 		m.stored = c.Value(m.stored[:0])
 		out = protocol.AppendBytes(protocol.AppendBytes(out, c.Key()), m.stored)
@@ -32,7 +32,7 @@ func (m *Machine) Migrate(_ *sdk.Context, old []byte) error {
 		return m.refuse(protocol.CodeBadRequest, "the present module exports %.10q, this one reads %q", old, m.format())
 	}
 	r := protocol.Read(rest)
-	m.last = r.Number()
+	m.feed.Resume(r.Number())
 	var before []byte
 	for n := 0; r.More(); n++ {
 		key, stored := r.Bytes(), r.Bytes()

@@ -24,7 +24,7 @@ func (t *Tree) Seek(key []byte) Cursor {
 	id := t.root
 	for p := t.pages.at(id); ; p = t.pages.at(id) {
 		if p.isLeaf() {
-			slot, _ := p.search(key)
+			slot, _ := p.search(key, 0)
 			c.path = append(c.path, step{id, slot})
 			c.forward(p)
 			return c

@@ -88,7 +88,7 @@ func (t *Tree) Rank(key []byte) (rank int, found bool) {
 		}
 		p = t.pages.at(p.child(slot))
 	}
-	slot, found := p.search(key)
+	slot, found := p.search(key, 0)
 	return rank + slot, found
 }
 
@@ -135,7 +135,7 @@ func (t *Tree) find(key []byte) (p *page, slot int, found bool) {
 	for !p.isLeaf() {
 		p = t.pages.at(p.child(p.childOf(key)))
 	}
-	slot, found = p.search(key)
+	slot, found = p.search(key, 0)
 	return p, slot, found
 }
 
@@ -146,7 +146,7 @@ func (t *Tree) descend(key []byte) (found bool) {
 	for id := t.root; ; {
 		p := t.pages.at(id)
 		if p.isLeaf() {
-			slot, found := p.search(key)
+			slot, found := p.search(key, 0)
 			t.path = append(t.path, step{id, slot})
 			return found
 		}
