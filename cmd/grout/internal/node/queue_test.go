@@ -12,14 +12,17 @@ import (
 func TestQueueCollection(t *testing.T) {
 	_, _, group, ctx := collection(t, "queue", "a")
 	type job = collections.Item[float64, string, person]
+	newJob := func(key string, priority float64, value person) job {
+		return job{Key: key, Priority: priority, Value: value}
+	}
 	q := must[*collections.Queue[float64, string, person]](t)(collections.NewQueue(group, collections.QueueConfig[float64, string, person]{}))
 	watch := must[*collections.Watch[collections.QueueChange[float64, string, person]]](t)(q.Watch(ctx))
 	count, found, jobs := must[int](t), must[bool](t), must[[]job](t)
-	same(t, "pushed", count(q.Push(ctx, job{"a", 1.5, person{"ada", 1815}}, job{"b", -2, person{}}, job{"c", 1e9, person{}})), 3)
-	same(t, "pushed", count(q.Push(ctx, job{"b", -2, person{"bob", 1}})), 0)
+	same(t, "pushed", count(q.Push(ctx, newJob("a", 1.5, person{"ada", 1815}), newJob("b", -2, person{}), newJob("c", 1e9, person{}))), 3)
+	same(t, "pushed", count(q.Push(ctx, newJob("b", -2, person{"bob", 1}))), 0)
 	same(t, "prioritised", found(q.Prioritise(ctx, "a", -3)), true)
 	same(t, "prioritised", found(q.Prioritise(ctx, "x", -3)), false)
-	if least, ok, err := q.Min(ctx); err != nil || !ok || least != (job{"a", -3, person{"ada", 1815}}) {
+	if least, ok, err := q.Min(ctx); err != nil || !ok || least != (newJob("a", -3, person{"ada", 1815})) {
 		t.Errorf("the least is %v, %v, %v", least, ok, err)
 	}
 	if item, ok, err := q.Get(ctx, "b"); err != nil || !ok || item.Value.Name != "bob" {
@@ -33,7 +36,7 @@ func TestQueueCollection(t *testing.T) {
 	}
 	var many []job
 	for i := range 1000 {
-		many = append(many, job{fmt.Sprint(i), float64(i % 10), person{}})
+		many = append(many, newJob(fmt.Sprint(i), float64(i%10), person{}))
 	}
 	same(t, "pushed", count(q.Push(ctx, many...)), 1000)
 	same(t, "count", count(q.Count(ctx, collections.Between(2.0, 4))), 200)
