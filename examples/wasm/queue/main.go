@@ -267,5 +267,5 @@ func (m *machine) page(p *protocol.ItemsPage) {
 			c.Next()
 		}
 	}
-	m.reply = append(m.reply, protocol.PageEnd+2*byte(min(left-limit, 1)))
+	m.reply = append(m.reply, protocol.LastMark(left-limit))
 }

@@ -282,5 +282,5 @@ func (v *vec) page(p *protocol.VecPage) {
 			c.Next()
 		}
 	}
-	v.reply = append(v.reply, protocol.PageEnd+2*byte(min(left-limit, 1)))
+	v.reply = append(v.reply, protocol.LastMark(left-limit))
 }

@@ -32,19 +32,15 @@ func (m *Machine) Query(_ *sdk.Context, query []byte) ([]byte, error) {
 
 // get answers the entries of keys, as many as fit.
 func (m *Machine) get(r *protocol.Reader) error {
-	for range r.Count(1) {
-		e := m.entry(r.Bytes())
-		if len(m.reply) > 0 && len(m.reply)+len(e.Value)+maxMarks > protocol.MaxAnswerBytes {
-			m.reply = append(m.reply, protocol.PageMore)
+	for n := range r.Count(1) {
+		e, before := m.entry(r.Bytes()), len(m.reply)
+		if m.reply = protocol.AppendEntry(m.reply, &e); n > 0 && len(m.reply) >= protocol.MaxAnswerBytes {
+			m.reply = append(m.reply[:before], protocol.PageMore)
 			return r.Err()
 		}
-		m.reply = protocol.AppendEntry(m.reply, &e)
 	}
 	return r.End()
 }
-
-// maxMarks is the most that an element of an answer has beside key and value: a mark, a version and two lengths.
-const maxMarks = 1 + 10 + 3 + 3 + 1
 
 // page answers entries in order.
 func (m *Machine) page(r *protocol.Reader) error {
@@ -54,35 +50,31 @@ func (m *Machine) page(r *protocol.Reader) error {
 	}
 	from, to := m.between(p.From, p.To)
 	left := uint64(to - from)
-	if p.Limit == 0 {
-		p.Limit = left
+	limit := left
+	if p.Limit > 0 {
+		limit = min(limit, p.Limit)
 	}
 	c := m.tree.At(from)
 	if p.Descending {
 		c = m.tree.At(to - 1)
 	}
-	for n := uint64(0); n < left; n++ {
-		size := len(c.Key()) + maxMarks
-		if !p.KeysOnly {
-			size += c.ValueBytes()
-		}
-		if n == p.Limit || n > 0 && len(m.reply)+size > protocol.MaxAnswerBytes {
-			m.reply = append(m.reply, protocol.PageMore)
-			return nil
-		}
-		e := protocol.Entry{}
+	for n := uint64(0); n < limit; n++ {
+		e, before := protocol.Entry{}, len(m.reply)
 		if !p.KeysOnly {
 			m.stored = c.Value(m.stored[:0])
 			e = m.decode(m.stored, true)
 		}
 		e.Key = c.Key()
-		m.reply = p.AppendElement(m.reply, &e)
+		if m.reply = p.AppendElement(m.reply, &e); n > 0 && len(m.reply) >= protocol.MaxAnswerBytes {
+			m.reply = append(m.reply[:before], protocol.PageMore)
+			return nil
+		}
 		if p.Descending {
 			c.Prev()
 		} else {
 			c.Next()
 		}
 	}
-	m.reply = append(m.reply, protocol.PageEnd)
+	m.reply = append(m.reply, protocol.LastMark(left-limit))
 	return nil
 }

@@ -8,6 +8,14 @@ const (
 	PageMore = 2
 )
 
+// LastMark is the mark behind the last element: PageMore if some are left out.
+func LastMark(left uint64) byte {
+	if left > 0 {
+		return PageMore
+	}
+	return PageEnd
+}
+
 // Page asks for entries in order.
 type Page struct {
 	// From and To bound the keys: from From on, up to To and without it; an empty To is no end.
