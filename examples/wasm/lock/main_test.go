@@ -172,3 +172,8 @@ func TestEndsOfLeases(t *testing.T) {
 func FuzzLocks(f *testing.F) {
 	sdktest.Fuzzing{Machine: sdktest.Native(newMachine), Twin: sandbox.Open(f, sandbox.Config{})}.Run(f, script(rand.New(rand.NewPCG(1, 0))))
 }
+
+// FuzzMigrate shows that no bytes make Migrate break down, and that what it takes is exported again alike.
+func FuzzMigrate(f *testing.F) {
+	twin.FuzzMigrate(f, newMachine, "lock 1\n\x03\x05\x01a\x02\x09\x03ada\x01b\x03\x09\x00", "lock 1\n\x01\x05\x01a\x02\x09\x00", "lock 2\n")
+}

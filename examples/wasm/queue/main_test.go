@@ -238,3 +238,8 @@ func invariant(h *sdktest.Harness) error {
 func FuzzQueue(f *testing.F) {
 	sdktest.Fuzzing{Machine: sdktest.Native(newMachine), Twin: sandbox.Open(f, sandbox.Config{}), Invariant: invariant}.Run(f, script(rand.New(rand.NewPCG(1, 0))))
 }
+
+// FuzzMigrate shows that no bytes make Migrate break down, and that what it takes is exported again alike.
+func FuzzMigrate(f *testing.F) {
+	twin.FuzzMigrate(f, newMachine, "queue 1\n\x03\x05\x02\x01a\x01p\x01v\x03\x01b\x01p\x00", "queue 1\n\x03\x05\x04\x01a\x01p\x01v", "queue 2\n")
+}

@@ -237,3 +237,8 @@ func TestRestoreAnywhere(t *testing.T) {
 func FuzzVec(f *testing.F) {
 	sdktest.Fuzzing{Machine: sdktest.Native(newMachine), Twin: sandbox.Open(f, sandbox.Config{})}.Run(f, script(rand.New(rand.NewPCG(1, 0))))
 }
+
+// FuzzMigrate shows that no bytes make Migrate break down, and that what it takes is exported again alike.
+func FuzzMigrate(f *testing.F) {
+	twin.FuzzMigrate(f, newMachine, "vec 1\n\x05\x01a\x00\x01b", "vec 1\n\x05\x02a", "vec 2\n")
+}

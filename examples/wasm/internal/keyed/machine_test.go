@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/groutlabs/grout/examples/wasm/internal/twin"
 	"github.com/groutlabs/grout/sdk"
 	"github.com/groutlabs/grout/sdk/client/collections/protocol"
 	"github.com/groutlabs/grout/sdk/sdktest"
@@ -234,20 +235,6 @@ func TestPages(t *testing.T) {
 
 // FuzzMigrate shows that no bytes make Migrate break down, and that what it takes is exported again alike.
 func FuzzMigrate(f *testing.F) {
-	f.Add("map 1\n\x05\x01a\x09\x01\x00\x00\x00\x00\x00\x00\x00v")
-	f.Add("map 1\n\x05\x01a\x08\x01\x00\x00\x00\x00\x00\x00\x00\x01b\x01x")
-	f.Add("map 2\n")
-	f.Fuzz(func(t *testing.T, old string) {
-		h := sdktest.New(t, New(Map))
-		switch outcome := h.Migrate(old); outcome.Kind {
-		case sdk.Trapped:
-			t.Fatalf("%q traps: %s", old, outcome.Message)
-		case sdk.Applied:
-			again := string(h.Export().Output)
-			twin := sdktest.New(t, New(Map))
-			if twin.Migrate(again).Kind != sdk.Applied || string(twin.Export().Output) != again {
-				t.Fatalf("%q is exported as %q, which is read otherwise", old, again)
-			}
-		}
-	})
+	twin.FuzzMigrate(f, func() sdk.Machine { return New(Map) }, "map 1\n\x05\x01a\x09\x01\x00\x00\x00\x00\x00\x00\x00v",
+		"map 1\n\x05\x01a\x08\x01\x00\x00\x00\x00\x00\x00\x00\x01b\x01x", "map 1\n\x05\x01b\x08........\x01a\x08........", "map 2\n")
 }
