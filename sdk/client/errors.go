@@ -30,6 +30,8 @@ var (
 	ErrLost = errors.New("client: the command was lost with its leader")
 	// ErrForgotten means that the group cannot tell any more which command a position holds.
 	ErrForgotten = errors.New("client: the position is too old to tell")
+	// ErrMissedEvents means that events were dropped because they were not taken in time.
+	ErrMissedEvents = errors.New("client: events were dropped: they were not taken in time")
 	// ErrBadReply marks an answer that no host of this version sends, or whose output does not fit the type that Call,
 	// Ask or Decode was to make of it.
 	ErrBadReply = errors.New("client: bad reply")

@@ -26,6 +26,8 @@ type Group struct {
 	courier *courier
 	// pipes are the pipelines that are not finished.
 	pipes map[*Pipeline]struct{}
+	// events are those that are not closed.
+	events map[*Events]struct{}
 }
 
 // Name is the group's name.
@@ -56,14 +58,17 @@ func (g *Group) post() (*courier, error) {
 
 func (g *Group) close() {
 	g.mu.Lock()
-	courier, pipes := g.courier, g.pipes
-	g.closed, g.courier, g.pipes = true, nil, nil
+	courier, pipes, events := g.courier, g.pipes, g.events
+	g.closed, g.courier, g.pipes, g.events = true, nil, nil, nil
 	g.mu.Unlock()
 	if courier != nil {
 		courier.close(ErrClosed)
 	}
 	for p := range pipes {
 		p.stop(ErrClosed)
+	}
+	for e := range events {
+		_ = unsubscribed(e.subscription) // it is at its end either way, and the client with it
 	}
 }
 

@@ -37,9 +37,14 @@ var laws = map[string][]string{
 	"sdk/sdktest/sandbox": {"sdk", "sdk/sdktest", "sdk/build", "wasmsm", "wasmsm/check"},
 	"sdk/typed":           {"sdk", "sdk/typed/wire"},
 	"sdk/client":          {"sdk/api", "sdk/typed/wire", "github.com/nats-io/nats.go", "github.com/synadia-io/orbit.go/natscontext"},
-	"examples/wasm":       {"sdk", "sdk/typed", "examples/wasm/..."},
-	// What runs a machine natively and in the sandbox beside each other, for the examples' tests.
-	"examples/wasm/internal": {"sdk", "sdk/sdktest", "sdk/sdktest/sandbox", "wasmsm", "wasmsm/check"},
+	// The clients of the collections, and the bytes that they share with the machines.
+	"sdk/client/collections":          {"sdk/api", "sdk/client", "sdk/client/collections/protocol", "sdk/typed/wire"},
+	"sdk/client/collections/protocol": {},
+	"examples/wasm":                   {"sdk", "sdk/typed", "sdk/client/collections/protocol", "examples/wasm/..."},
+	// What the collections' machines have in common, and what runs a machine natively and in the sandbox beside each other, for
+	// the examples' tests.
+	"examples/wasm/internal": {"sdk", "sdk/client/collections/protocol", "examples/wasm/internal/...", "sdk/sdktest", "sdk/sdktest/sandbox",
+		"wasmsm", "wasmsm/check"},
 }
 
 // source is one parsed Go file.
