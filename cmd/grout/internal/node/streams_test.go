@@ -88,7 +88,10 @@ func (p *pipeline) bind() {
 func (p *pipeline) send() error {
 	n := p.sent.Load()
 	for {
-		_, err := p.js.Publish(p.ctx, "orders.new", fmt.Appendf(nil, "emit n %d", n), jetstream.WithMsgID(fmt.Sprint(n)))
+		// A server that is restarted may answer never.
+		ctx, cancel := context.WithTimeout(p.ctx, 2*time.Second)
+		_, err := p.js.Publish(ctx, "orders.new", fmt.Appendf(nil, "emit n %d", n), jetstream.WithMsgID(fmt.Sprint(n)))
+		cancel()
 		if err == nil {
 			p.sent.Add(1)
 			return nil
