@@ -52,7 +52,6 @@ func (s *copyStore) rollback() (uint64, error) {
 	copyChanged(s.memory[:common], s.saved[:common], nil)
 	size := len(s.saved)
 	if size > len(s.memory) {
-		// Only Restore shrinks a memory, and a failure of its own rolls back.
 		s.memory = append(s.memory, s.saved[len(s.memory):]...)
 	}
 	return uint64(size), nil

@@ -11,7 +11,6 @@ import (
 	"github.com/groutlabs/grout/sdk"
 	"github.com/groutlabs/grout/sdk/client/collections/protocol"
 	"github.com/groutlabs/grout/sdk/sdktest"
-	"github.com/groutlabs/grout/sdk/sdktest/sandbox"
 )
 
 func acquire(name, owner string, lease time.Duration) string {
@@ -114,30 +113,15 @@ func randomQuery(random *rand.Rand) string {
 
 func newMachine() sdk.Machine { return &locks{} }
 
+var plan = twin.Plan{New: newMachine, Command: randomCommand, Query: randomQuery, Steps: 3_000}
+
 // TestSandboxEqualsNative shows that random requests have the same outcomes in the sandbox.
 func TestSandboxEqualsNative(t *testing.T) {
-	twin.Compare(t, twin.Plan{New: newMachine, Command: randomCommand, Query: randomQuery, Steps: 3_000})
-}
-
-// script is random steps.
-func script(random *rand.Rand) (script sdktest.Script) {
-	for i := range 40 {
-		if script = append(script, sdktest.Commands(randomCommand(random))...); i%4 == 0 {
-			script = append(script, sdktest.Queries(randomQuery(random))...)
-		}
-	}
-	return script
+	twin.Compare(t, plan)
 }
 
 // TestRestoreAnywhere shows that locks which are restored at any command go on as if nothing had been.
-func TestRestoreAnywhere(t *testing.T) {
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
-	script := script(rand.New(rand.NewPCG(seed, 0)))
-	sdktest.CheckRestore(t, sandbox.Open(t, sandbox.Config{}), script)
-	sdktest.CheckRestore(t, sdktest.Native(newMachine), script)
-	sdktest.CheckUntouched(t, sdktest.Native(newMachine), script)
-}
+func TestRestoreAnywhere(t *testing.T) { twin.Restore(t, plan) }
 
 // TestEndsOfLeases shows on random commands the invariant of the machine: each lease has its end, and no token comes twice.
 func TestEndsOfLeases(t *testing.T) {
@@ -169,9 +153,7 @@ func TestEndsOfLeases(t *testing.T) {
 }
 
 // FuzzLocks shows on sequences of any requests that none traps, that refusals change nothing, and that the sandbox agrees.
-func FuzzLocks(f *testing.F) {
-	sdktest.Fuzzing{Machine: sdktest.Native(newMachine), Twin: sandbox.Open(f, sandbox.Config{})}.Run(f, script(rand.New(rand.NewPCG(1, 0))))
-}
+func FuzzLocks(f *testing.F) { twin.FuzzRequests(f, plan, nil) }
 
 // FuzzMigrate shows that no bytes make Migrate break down, and that what it takes is exported again alike.
 func FuzzMigrate(f *testing.F) {

@@ -12,7 +12,6 @@ import (
 	"github.com/groutlabs/grout/examples/wasm/internal/twin"
 	"github.com/groutlabs/grout/sdk/client/collections/protocol"
 	"github.com/groutlabs/grout/sdk/sdktest"
-	"github.com/groutlabs/grout/sdk/sdktest/sandbox"
 )
 
 func push(items ...protocol.Item) string {
@@ -195,29 +194,15 @@ func randomQuery(random *rand.Rand) string {
 		request(protocol.OpItemCount, "1", "2"), string([]byte{protocol.OpStatus}), "?"}[random.IntN(6)]
 }
 
+var plan = twin.Plan{New: newMachine, Command: randomCommand, Query: randomQuery, Steps: 3_000}
+
 // TestSandboxEqualsNative shows that random requests have the same outcomes in the sandbox.
 func TestSandboxEqualsNative(t *testing.T) {
-	twin.Compare(t, twin.Plan{New: newMachine, Command: randomCommand, Query: randomQuery, Steps: 3_000})
-}
-
-func script(random *rand.Rand) (script sdktest.Script) {
-	for i := range 40 {
-		if script = append(script, sdktest.Commands(randomCommand(random))...); i%4 == 0 {
-			script = append(script, sdktest.Queries(randomQuery(random))...)
-		}
-	}
-	return script
+	twin.Compare(t, plan)
 }
 
 // TestRestoreAnywhere shows that a queue which is restored at any command goes on as if nothing had been.
-func TestRestoreAnywhere(t *testing.T) {
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
-	script := script(rand.New(rand.NewPCG(seed, 0)))
-	sdktest.CheckRestore(t, sandbox.Open(t, sandbox.Config{}), script)
-	sdktest.CheckRestore(t, sdktest.Native(newMachine), script)
-	sdktest.CheckUntouched(t, sdktest.Native(newMachine), script)
-}
+func TestRestoreAnywhere(t *testing.T) { twin.Restore(t, plan) }
 
 // invariant is that each item has its place, and each place its item.
 func invariant(h *sdktest.Harness) error {
@@ -235,9 +220,7 @@ func invariant(h *sdktest.Harness) error {
 }
 
 // FuzzQueue shows on sequences of any requests that none traps, that refusals change nothing, and that the sandbox agrees.
-func FuzzQueue(f *testing.F) {
-	sdktest.Fuzzing{Machine: sdktest.Native(newMachine), Twin: sandbox.Open(f, sandbox.Config{}), Invariant: invariant}.Run(f, script(rand.New(rand.NewPCG(1, 0))))
-}
+func FuzzQueue(f *testing.F) { twin.FuzzRequests(f, plan, invariant) }
 
 // FuzzMigrate shows that no bytes make Migrate break down, and that what it takes is exported again alike.
 func FuzzMigrate(f *testing.F) {

@@ -8,10 +8,8 @@ import (
 	"testing"
 
 	"github.com/groutlabs/grout/examples/wasm/internal/twin"
-	"github.com/groutlabs/grout/sdk"
 	"github.com/groutlabs/grout/sdk/client/collections/protocol"
 	"github.com/groutlabs/grout/sdk/sdktest"
-	"github.com/groutlabs/grout/sdk/sdktest/sandbox"
 )
 
 func edits(e ...protocol.VecEdit) string {
@@ -208,35 +206,18 @@ func randomQuery(random *rand.Rand) string {
 	return []string{string(page.Append(nil)), string((&protocol.VecPage{To: 1 << 40}).Append(nil)), string([]byte{protocol.OpStatus}), "?"}[random.IntN(4)]
 }
 
+var plan = twin.Plan{New: newMachine, Command: randomCommand, Query: randomQuery, Steps: 3_000}
+
 // TestSandboxEqualsNative shows that random requests have the same outcomes in the sandbox.
 func TestSandboxEqualsNative(t *testing.T) {
-	twin.Compare(t, twin.Plan{New: newMachine, Command: randomCommand, Query: randomQuery, Steps: 3_000})
-}
-
-func script(random *rand.Rand) (script sdktest.Script) {
-	for i := range 40 {
-		if script = append(script, sdktest.Commands(randomCommand(random))...); i%4 == 0 {
-			script = append(script, sdktest.Queries(randomQuery(random))...)
-		}
-	}
-	return script
+	twin.Compare(t, plan)
 }
 
 // TestRestoreAnywhere shows that a vector which is restored at any command goes on as if nothing had been.
-func TestRestoreAnywhere(t *testing.T) {
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
-	script := script(rand.New(rand.NewPCG(seed, 0)))
-	native := sdktest.Native(func() sdk.Machine { return &vec{} })
-	sdktest.CheckRestore(t, sandbox.Open(t, sandbox.Config{}), script)
-	sdktest.CheckRestore(t, native, script)
-	sdktest.CheckUntouched(t, native, script)
-}
+func TestRestoreAnywhere(t *testing.T) { twin.Restore(t, plan) }
 
 // FuzzVec shows on sequences of any requests that none traps, that refusals change nothing, and that the sandbox agrees.
-func FuzzVec(f *testing.F) {
-	sdktest.Fuzzing{Machine: sdktest.Native(newMachine), Twin: sandbox.Open(f, sandbox.Config{})}.Run(f, script(rand.New(rand.NewPCG(1, 0))))
-}
+func FuzzVec(f *testing.F) { twin.FuzzRequests(f, plan, nil) }
 
 // FuzzMigrate shows that no bytes make Migrate break down, and that what it takes is exported again alike.
 func FuzzMigrate(f *testing.F) {

@@ -25,21 +25,7 @@ func newAscProject(t *testing.T) string {
 // what its README says, in every run of a check alike.
 func TestNewAssemblyScriptProject(t *testing.T) {
 	first, second := newAscProject(t), newAscProject(t)
-	one, err := Build(t.Context(), BuildRequest{Dir: first})
-	if err != nil {
-		t.Fatal(err)
-	}
-	two, err := Build(t.Context(), BuildRequest{Dir: second, Out: filepath.Join(t.TempDir(), "two.wasm")})
-	if err != nil || one.Digest != two.Digest {
-		t.Fatalf("two builds give %x and %x, %v", one.Digest, two.Digest, err)
-	}
-	stripped, err := Build(t.Context(), BuildRequest{Dir: second, Strip: true})
-	if err != nil || stripped.Bytes >= two.Bytes {
-		t.Errorf("stripped it has %d bytes, else %d: %v", stripped.Bytes, two.Bytes, err)
-	}
-	if report := checked(t, first, one.Path); report.Applied != 4 || report.Refused != 1 || report.Trapped != 0 {
-		t.Errorf("%+v", report)
-	}
+	builtAlike(t, first, second, func() {})
 }
 
 // TestBuildAssemblyScriptRefuses shows that faulty code is told with its place, and a missing compiler or Node.js with what to do.

@@ -40,6 +40,29 @@ func checked(t *testing.T, dir, module string) *check.Report {
 	return report
 }
 
+// builtAlike builds two copies of a new project, and shows that they give equal bytes, that a stripped module is smaller, and that the
+// machine does what the project's README says. It calls between after the first build.
+func builtAlike(t *testing.T, first, second string, between func()) BuildResult {
+	t.Helper()
+	one, err := Build(t.Context(), BuildRequest{Dir: first})
+	if err != nil {
+		t.Fatal(err)
+	}
+	between()
+	two, err := Build(t.Context(), BuildRequest{Dir: second, Out: filepath.Join(t.TempDir(), "two.wasm")})
+	if err != nil || one.Digest != two.Digest {
+		t.Fatalf("two builds give %x and %x, %v", one.Digest, two.Digest, err)
+	}
+	stripped, err := Build(t.Context(), BuildRequest{Dir: second, Strip: true})
+	if err != nil || stripped.Bytes >= two.Bytes {
+		t.Errorf("stripped it has %d bytes, else %d: %v", stripped.Bytes, two.Bytes, err)
+	}
+	if report := checked(t, first, one.Path); report.Applied != 4 || report.Refused != 1 || report.Trapped != 0 {
+		t.Errorf("%+v", report)
+	}
+	return one
+}
+
 // newRustProject makes a project in Rust, if there is a toolchain for it.
 func newRustProject(t *testing.T) string {
 	t.Helper()
@@ -61,28 +84,13 @@ func TestNewRustProject(t *testing.T) {
 	if output, err := tests.CombinedOutput(); err != nil || !strings.Contains(string(output), "3 passed") {
 		t.Errorf("cargo test: %v\n%s", err, output)
 	}
-	one, err := Build(t.Context(), BuildRequest{Dir: first})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Setenv("RUSTFLAGS", "-C opt-level=0")
-	two, err := Build(t.Context(), BuildRequest{Dir: second, Out: filepath.Join(t.TempDir(), "two.wasm")})
-	if err != nil || one.Digest != two.Digest {
-		t.Fatalf("two builds give %x and %x, %v", one.Digest, two.Digest, err)
-	}
+	one := builtAlike(t, first, second, func() { t.Setenv("RUSTFLAGS", "-C opt-level=0") })
 	module, err := os.ReadFile(one.Path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if strings.Contains(string(module), os.TempDir()+"/") || !strings.Contains(string(module), "src/lib.rs") {
 		t.Error("the module names the folder, or not its source")
-	}
-	stripped, err := Build(t.Context(), BuildRequest{Dir: second, Strip: true})
-	if err != nil || stripped.Bytes >= two.Bytes {
-		t.Errorf("stripped it has %d bytes, else %d: %v", stripped.Bytes, two.Bytes, err)
-	}
-	if report := checked(t, first, one.Path); report.Applied != 4 || report.Refused != 1 || report.Trapped != 0 {
-		t.Errorf("%+v", report)
 	}
 }
 

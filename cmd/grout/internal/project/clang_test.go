@@ -30,21 +30,7 @@ func TestNewCProject(t *testing.T) {
 	if err := os.Remove(filepath.Join(second, "grout.h")); err != nil {
 		t.Fatal(err)
 	}
-	one, err := Build(t.Context(), BuildRequest{Dir: first})
-	if err != nil {
-		t.Fatal(err)
-	}
-	two, err := Build(t.Context(), BuildRequest{Dir: second, Out: filepath.Join(t.TempDir(), "two.wasm")})
-	if err != nil || one.Digest != two.Digest {
-		t.Fatalf("two builds give %x and %x, %v", one.Digest, two.Digest, err)
-	}
-	stripped, err := Build(t.Context(), BuildRequest{Dir: second, Strip: true})
-	if err != nil || stripped.Bytes >= two.Bytes {
-		t.Errorf("stripped it has %d bytes, else %d: %v", stripped.Bytes, two.Bytes, err)
-	}
-	if report := checked(t, first, one.Path); report.Applied != 4 || report.Refused != 1 || report.Trapped != 0 {
-		t.Errorf("%+v", report)
-	}
+	builtAlike(t, first, second, func() {})
 	if left, err := filepath.Glob(filepath.Join(first, ".grout-build-*")); err != nil || len(left) > 0 {
 		t.Errorf("the build left %v, %v", left, err)
 	}

@@ -40,22 +40,31 @@ func TestCutOff(t *testing.T) {
 	}
 }
 
+// commitment is what the fuzz tests write again.
+type commitment interface {
+	Parse(r *Reader) error
+	Append(out []byte) []byte
+}
+
+// readAlike reads data into c and, if that is possible, what c then writes into again, which has to be the same.
+func readAlike(t *testing.T, data []byte, c, again commitment) {
+	t.Helper()
+	r := Read(data)
+	if c.Parse(&r) != nil {
+		return
+	}
+	r = Read(c.Append(nil)[1:])
+	if err := again.Parse(&r); err != nil || !reflect.DeepEqual(c, again) {
+		t.Fatalf("%+v is read again as %+v, %v", c, again, err)
+	}
+}
+
 // FuzzCommit shows that no bytes break the reader, and that what is read means the same when it is written again.
 func FuzzCommit(f *testing.F) {
 	for _, c := range commits {
 		f.Add(c.Append(nil)[1:])
 	}
-	f.Fuzz(func(t *testing.T, data []byte) {
-		var c, again Commit
-		r := Read(data)
-		if c.Parse(&r) != nil {
-			return
-		}
-		r = Read(c.Append(nil)[1:])
-		if err := again.Parse(&r); err != nil || !reflect.DeepEqual(c, again) {
-			t.Fatalf("%+v is read again as %+v, %v", c, again, err)
-		}
-	})
+	f.Fuzz(func(t *testing.T, data []byte) { readAlike(t, data, &Commit{}, &Commit{}) })
 }
 
 // FuzzVecCommit is FuzzCommit for vectors.
@@ -65,17 +74,7 @@ func FuzzVecCommit(f *testing.F) {
 		c.Edits = append(c.Edits, VecEdit{Kind: kind, At: 2, N: 3, Value: []byte("v")})
 	}
 	f.Add(c.Append(nil)[1:])
-	f.Fuzz(func(t *testing.T, data []byte) {
-		var c, again VecCommit
-		r := Read(data)
-		if c.Parse(&r) != nil {
-			return
-		}
-		r = Read(c.Append(nil)[1:])
-		if err := again.Parse(&r); err != nil || !reflect.DeepEqual(c, again) {
-			t.Fatalf("%+v is read again as %+v, %v", c, again, err)
-		}
-	})
+	f.Fuzz(func(t *testing.T, data []byte) { readAlike(t, data, &VecCommit{}, &VecCommit{}) })
 }
 
 // FuzzAnswers shows that no bytes break the readers of answers and events.

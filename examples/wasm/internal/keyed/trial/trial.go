@@ -12,59 +12,24 @@ import (
 	"github.com/groutlabs/grout/examples/wasm/internal/twin"
 	"github.com/groutlabs/grout/sdk"
 	"github.com/groutlabs/grout/sdk/client/collections/protocol"
-	"github.com/groutlabs/grout/sdk/sdktest"
-	"github.com/groutlabs/grout/sdk/sdktest/sandbox"
 )
 
-// Compare shows that random requests have the same outcomes in the sandbox.
-func Compare(t *testing.T, rules keyed.Rules) {
-	t.Helper()
-	twin.Compare(t, twin.Plan{
+// plan exercises a collection.
+func plan(rules keyed.Rules) twin.Plan {
+	return twin.Plan{
 		New:     func() sdk.Machine { return keyed.New(rules) },
-		Command: func(random *rand.Rand) string { return Command(random, rules) },
-		Query:   func(random *rand.Rand) string { return Query(random, rules) },
+		Command: func(random *rand.Rand) string { return command(random, rules) },
+		Query:   func(random *rand.Rand) string { return query(random, rules) },
 		Steps:   2_000,
-	})
-}
-
-// Check shows on a random script that the collection goes on alike wherever it is restored, that the sandbox agrees, and that
-// what was refused changed nothing. The seed is in the subtest's name.
-func Check(t *testing.T, rules keyed.Rules) {
-	for _, seed := range []uint64{1, rand.Uint64()} {
-		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
-			native, sandboxed := Native(rules), sandbox.Open(t, sandbox.Config{})
-			script := Script(rand.New(rand.NewPCG(seed, 0)), rules, 40)
-			sdktest.CheckRestore(t, sandboxed, script)
-			sdktest.CheckRestore(t, native, script)
-			sdktest.CheckRepeat(t, native, script)
-			sdktest.CheckUntouched(t, native, script)
-			sdktest.CheckAgree(t, native, sandboxed, script)
-		})
 	}
 }
 
-// Fuzz is the whole of a fuzz test.
-func Fuzz(f *testing.F, rules keyed.Rules) {
-	sdktest.Fuzzing{Machine: Native(rules), Twin: sandbox.Open(f, sandbox.Config{})}.Run(f, Script(rand.New(rand.NewPCG(1, 0)), rules, 30))
-}
+// Compare is twin.Compare, Check is twin.Restore and Fuzz is twin.FuzzRequests.
+func Compare(t *testing.T, rules keyed.Rules) { t.Helper(); twin.Compare(t, plan(rules)) }
 
-// Native is the driver of a native machine.
-func Native(rules keyed.Rules) *sdktest.NativeDriver {
-	return sdktest.Native(func() sdk.Machine { return keyed.New(rules) })
-}
+func Check(t *testing.T, rules keyed.Rules) { t.Helper(); twin.Restore(t, plan(rules)) }
 
-// Script returns random steps, of which every third is a query.
-func Script(random *rand.Rand, rules keyed.Rules, steps int) sdktest.Script {
-	var script sdktest.Script
-	for i := range steps {
-		if i%3 == 2 {
-			script = append(script, sdktest.Queries(Query(random, rules))...)
-		} else {
-			script = append(script, sdktest.Commands(Command(random, rules))...)
-		}
-	}
-	return script
-}
+func Fuzz(f *testing.F, rules keyed.Rules) { f.Helper(); twin.FuzzRequests(f, plan(rules), nil) }
 
 // key returns one of a few hundred keys, seldom a long one.
 func key(random *rand.Rand, rules keyed.Rules) []byte {
@@ -88,8 +53,8 @@ func value(random *rand.Rand, rules keyed.Rules) []byte {
 	return []byte(strings.Repeat("v", size))
 }
 
-// Command returns a random commit, one in twenty of them cut off.
-func Command(random *rand.Rand, rules keyed.Rules) string {
+// command returns a random commit, one in twenty of them cut off.
+func command(random *rand.Rand, rules keyed.Rules) string {
 	var c protocol.Commit
 	for range random.IntN(8) / 6 {
 		condition := protocol.Condition{Kind: protocol.ConditionKind(1 + random.IntN(4)), Key: key(random, rules)}
@@ -121,8 +86,8 @@ func Command(random *rand.Rand, rules keyed.Rules) string {
 	return string(command)
 }
 
-// Query returns a random query, seldom one that there is not.
-func Query(random *rand.Rand, rules keyed.Rules) string {
+// query returns a random query, seldom one that there is not.
+func query(random *rand.Rand, rules keyed.Rules) string {
 	switch random.IntN(8) {
 	case 0, 1:
 		query := protocol.AppendNumber([]byte{protocol.OpGet}, 2)
