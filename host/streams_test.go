@@ -173,11 +173,14 @@ func (w *town) sink(request api.SinkRequest) (reply api.SinkReply, err error) {
 	return reply, err
 }
 
-// atLeader tries every host until one does not say that it does not lead.
+// atLeader tries every host that has started the group until one does not say that it does not lead.
 func (w *town) atLeader(ask func(context.Context, *home) error) {
 	w.t.Helper()
 	for range 100 {
 		for _, h := range w.all() {
+			if !slices.ContainsFunc(h.groups(), func(g *group) bool { return g.ref.Name == "g" }) {
+				continue
+			}
 			_, err := wait(w, "an answer", func(ctx context.Context) (int, error) { return 0, ask(ctx, h) })
 			if e := (*Error)(nil); err == nil || !errors.As(err, &e) || e.Code != api.CodeNoLeader {
 				return
