@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -368,5 +369,15 @@ func TestCompactReclaims(t *testing.T) {
 	restored := mustLoad(t, s.Group(1))
 	if len(restored.Entries) != 100 || restored.Entries[0].Index != meta.Anchor.Index+1 {
 		t.Fatalf("%d entries are left", len(restored.Entries))
+	}
+}
+
+// TestFatalErrorsKeepTheirCause shows that the failure which a fatal error of the library becomes still is the system's error: what
+// an operator is told to do follows from it.
+func TestFatalErrorsKeepTheirCause(t *testing.T) {
+	var got error
+	libraryLogger{fail: func(err error) { got = err }}.Fatalf("MANIFEST flush failed: %v", syscall.ENOSPC)
+	if !errors.Is(got, syscall.ENOSPC) || got.Error() != "MANIFEST flush failed: no space left on device" {
+		t.Errorf("the failure is %v", got)
 	}
 }

@@ -75,8 +75,24 @@ func (libraryLogger) Errorf(string, ...any) {}
 // Fatalf implements pebble.Logger. It returns, and so does the library's call, as if all were well:
 // Store.failure has to be asked after every write.
 func (l libraryLogger) Fatalf(format string, args ...any) {
-	l.fail(fmt.Errorf(format, args...))
+	fatal := &fatalError{text: fmt.Sprintf(format, args...)}
+	for _, arg := range args {
+		if err, ok := arg.(error); ok {
+			fatal.cause = err
+		}
+	}
+	l.fail(fatal)
 }
+
+// fatalError is a fatal error of the library. The text has its cause, which the library formats without wrapping it.
+type fatalError struct {
+	text  string
+	cause error
+}
+
+func (e *fatalError) Error() string { return e.text }
+
+func (e *fatalError) Unwrap() error { return e.cause }
 
 // corruption describes an error that the library called corruption, and returns any other unchanged.
 func corruption(dir string, err error) error {
