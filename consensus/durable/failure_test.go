@@ -177,6 +177,7 @@ func TestFailureDuringOpen(t *testing.T) {
 		"new table":                    {part: ".sst", kinds: []errorfs.OpKind{errorfs.OpCreate}},
 		"new write-ahead log":          {part: ".log", kinds: []errorfs.OpKind{errorfs.OpCreate}},
 		"sync of the manifest":         {part: "MANIFEST", kinds: syncs},
+		"new options":                  {part: ".dbtmp", kinds: []errorfs.OpKind{errorfs.OpCreate}},
 		"sync of the watermark":        {part: watermarkName, kinds: syncs},
 		"sync of the library's folder": {part: "host/log", exact: true, kinds: syncs},
 	} {

@@ -30,26 +30,40 @@ const (
 // nothing is acknowledged any more.
 //
 // Once an open store has stopped, nothing is written, synced, renamed or removed. Whoever wants to
-// write another table waits until the library is being closed, since it would try again and again.
+// write another table waits until the library is being closed, since it would try again and again. While the library
+// opens, a failed write stops the store, and whoever asked for it waits in the same way: an Open that returns an error frees
+// what compactions and statistics in the background still use, and one whose tables cannot be written tries for ever.
 type libraryFS struct {
 	vfs.FS
 	bytes int
 	fail  func(error)
 	// stopped returns why nothing may be written any more.
 	stopped func() error
-	// parked reports whether whoever wants to write a table has to wait until closing is closed.
-	parked  func() bool
+	// opened reports whether the library is open; giveUp ends the wait for that.
+	opened func() bool
+	giveUp func()
+	// closing is closed when the library is about to be closed after a failure.
 	closing <-chan struct{}
 	spare   spareLog
 }
 
-// Create implements vfs.FS.
-func (f *libraryFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
-	if strings.HasSuffix(name, tableSuffix) && f.parked() {
+// refused returns the error of a write, and not before the library is being closed if it is still opening.
+func (f *libraryFS) refused(err error) error {
+	if err != nil && !f.opened() {
+		f.fail(err)
+		f.giveUp()
 		<-f.closing
 	}
+	return err
+}
+
+// Create implements vfs.FS.
+func (f *libraryFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
 	isLog := strings.HasSuffix(name, walSuffix)
 	err := f.stopped()
+	if err != nil && strings.HasSuffix(name, tableSuffix) {
+		<-f.closing
+	}
 	var file vfs.File
 	switch {
 	case err != nil:
@@ -84,7 +98,7 @@ func (f *libraryFS) guard(name string, file vfs.File, err error, isLog bool) (vf
 		return &libraryFile{File: file, name: name, isLog: isLog, named: named, fs: f}, nil
 	}
 	if !isLog {
-		return nil, err
+		return nil, f.refused(err)
 	}
 	f.fail(fmt.Errorf("create %s: %w", name, err))
 	return vfs.NewMem().Create("stopped", vfs.WriteCategoryUnspecified)
@@ -101,10 +115,11 @@ func (f *libraryFS) OpenDir(name string) (vfs.File, error) {
 
 // Rename implements vfs.FS.
 func (f *libraryFS) Rename(old, name string) error {
-	if err := f.stopped(); err != nil {
-		return err
+	err := f.stopped()
+	if err == nil {
+		err = f.FS.Rename(old, name)
 	}
-	return f.FS.Rename(old, name)
+	return f.refused(err)
 }
 
 // Remove implements vfs.FS.
@@ -154,7 +169,7 @@ func (f *libraryFile) change(carryOut func() error) error {
 		err = carryOut()
 	}
 	if err == nil || !f.isLog {
-		return err
+		return f.fs.refused(err)
 	}
 	f.fs.fail(fmt.Errorf("write %s: %w", f.name, err))
 	return nil

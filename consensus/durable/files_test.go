@@ -4,6 +4,7 @@ import (
 	"errors"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
@@ -57,8 +58,10 @@ func TestNothingIsWrittenAfterAFailure(t *testing.T) {
 		errorfs.OpFileWriteAt, errorfs.OpFileSync, errorfs.OpFileSyncData, errorfs.OpFileSyncTo,
 	}}
 	reason := errors.New("the store has failed")
+	closing := make(chan struct{})
+	close(closing)
 	fs := &libraryFS{
-		FS: errorfs.Wrap(vfs.NewMem(), count), fail: func(error) {}, parked: func() bool { return false },
+		FS: errorfs.Wrap(vfs.NewMem(), count), fail: func(error) {}, opened: func() bool { return true }, closing: closing,
 		stopped: func() error {
 			if failed.Load() {
 				return reason
@@ -107,13 +110,57 @@ func created(fs vfs.FS, name string) error {
 	return err
 }
 
+// TestRefusedWritesOfAnOpenWait shows that while the library opens, a write that fails stops the store and does not return: an Open that
+// returns an error frees what its work in the background goes on to use.
+func TestRefusedWritesOfAnOpenWait(t *testing.T) {
+	for name, write := range map[string]func(fs vfs.FS, file vfs.File) error{
+		"create": func(fs vfs.FS, _ vfs.File) error { return created(fs, "2.sst") },
+		"rename": func(fs vfs.FS, _ vfs.File) error { return fs.Rename("1.sst", "2.sst") },
+		"write":  func(_ vfs.FS, file vfs.File) error { _, err := file.Write([]byte("x")); return err },
+		"sync":   func(_ vfs.FS, file vfs.File) error { return file.Sync() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := &faults{kinds: append([]errorfs.OpKind{errorfs.OpCreate, errorfs.OpRename, errorfs.OpFileSync}, writes...)}
+				var failure, got error
+				var gaveUp bool
+				closing := make(chan struct{})
+				fs := &libraryFS{
+					FS: errorfs.Wrap(vfs.NewMem(), f), closing: closing,
+					fail:    func(err error) { failure = err },
+					stopped: func() error { return failure }, opened: func() bool { return false }, giveUp: func() { gaveUp = true },
+				}
+				file, err := fs.Create("1.sst", vfs.WriteCategoryUnspecified)
+				if err != nil {
+					t.Fatal(err)
+				}
+				f.armed.Store(true)
+				returned := false
+				go func() {
+					got = write(fs, file)
+					returned = true
+				}()
+				synctest.Wait()
+				if returned || !gaveUp || !errors.Is(failure, errorfs.ErrInjected) {
+					t.Errorf("returned: %v, with %v; gave up: %v; the store has %v", returned, got, gaveUp, failure)
+				}
+				close(closing)
+				synctest.Wait()
+				if !returned || !errors.Is(got, errorfs.ErrInjected) {
+					t.Errorf("returned: %v, with %v", returned, got)
+				}
+			})
+		})
+	}
+}
+
 // A manifest that was synced has its name after a power failure too: the marker that names it may be there already.
 func TestManifestHasItsName(t *testing.T) {
 	mem := vfs.NewCrashableMem()
 	if err := makeDir(mem, "host"); err != nil {
 		t.Fatal(err)
 	}
-	fs := &libraryFS{FS: mem, fail: func(err error) { t.Error(err) }, stopped: func() error { return nil }, parked: func() bool { return false }}
+	fs := &libraryFS{FS: mem, fail: func(err error) { t.Error(err) }, stopped: func() error { return nil }, opened: func() bool { return true }}
 	file, err := fs.Create("host/MANIFEST-000001", vfs.WriteCategoryUnspecified)
 	if err != nil {
 		t.Fatal(err)

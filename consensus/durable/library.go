@@ -3,7 +3,6 @@ package durable
 import (
 	"errors"
 	"fmt"
-	"sync/atomic"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -26,7 +25,6 @@ func (s *Store) libraryOptions() *pebble.Options {
 	// 110 percent is what the library itself reserves for a log.
 	s.files = s.libraryFS(c.MemTableBytes / 10 * 11)
 	options.FS = s.files
-	s.watchFlushes(options.EventListener)
 	options.MemTableSize = uint64(c.MemTableBytes)
 	options.MemTableStopWritesThreshold = 4
 	options.FlushDelayDeleteRange = c.reclaim
@@ -42,7 +40,7 @@ func (s *Store) libraryOptions() *pebble.Options {
 func (s *Store) libraryFS(bytes int) *libraryFS {
 	return &libraryFS{
 		FS: s.config.fs, bytes: bytes,
-		fail: s.fail, stopped: s.stopWriting, parked: s.parked, closing: s.closing,
+		fail: s.fail, stopped: s.stopWriting, opened: s.opened.Load, giveUp: s.giveUp, closing: s.closing,
 	}
 }
 
@@ -107,14 +105,37 @@ func corruption(dir string, err error) error {
 	return described
 }
 
-// openLibrary opens the library's folder for writing. A new folder is opened twice: the library names
-// synced offsets in its write-ahead log, by which it tells damage from a torn tail, only from the second time on.
+// openLibrary opens the library's folder for writing, or gives up when a write fails: the library waits in libraryFS then.
 func (s *Store) openLibrary(fresh bool) (*pebble.DB, error) {
+	type opened struct {
+		db  *pebble.DB
+		err error
+	}
+	result := make(chan opened, 1)
+	options := s.libraryOptions()
+	go func() {
+		db, err := s.tryOpen(fresh, options)
+		result <- opened{db, err}
+	}()
+	select {
+	case r := <-result:
+		if r.err != nil {
+			r.err = errors.Join(corruption(s.config.Dir, r.err), s.files.close())
+		}
+		return r.db, r.err
+	case <-s.unwritable:
+		return nil, s.failure()
+	}
+}
+
+// tryOpen opens the library's folder, a new one twice: the library names synced offsets in its write-ahead log, by which
+// it tells damage from a torn tail, only from the second time on.
+func (s *Store) tryOpen(fresh bool, options *pebble.Options) (*pebble.DB, error) {
 	dir := s.config.fs.PathJoin(s.config.Dir, libraryDir)
 	if fresh {
-		options := readOptions(s.config, s.fail)
-		options.FS = s.libraryFS(0)
-		db, err := pebble.Open(dir, options)
+		first := readOptions(s.config, s.fail)
+		first.FS = s.libraryFS(0)
+		db, err := pebble.Open(dir, first)
 		if err != nil {
 			return nil, err
 		}
@@ -122,69 +143,20 @@ func (s *Store) openLibrary(fresh bool) (*pebble.DB, error) {
 			return nil, err
 		}
 	}
-	return s.openWatched(dir)
+	return pebble.Open(dir, options)
 }
 
-// watchFlushes calls flushFailed when a table in memory cannot be written out. The end of a flush may carry an
-// error that is none (an empty table); one that the library also reports as such is one.
-func (s *Store) watchFlushes(events *pebble.EventListener) {
-	var last atomic.Pointer[error]
-	flushEnd, backgroundError := events.FlushEnd, events.BackgroundError
-	events.FlushEnd = func(info pebble.FlushInfo) {
-		last.Store(&info.Err)
-		flushEnd(info)
-	}
-	events.BackgroundError = func(err error) {
-		backgroundError(err)
-		if flush := last.Load(); flush != nil && *flush != nil && errors.Is(err, *flush) {
-			s.flushFailed()
-		}
-	}
-}
-
-// openWatched opens the library's folder, or gives up when the tables cannot be written that the library makes of the
-// write-ahead logs: it would try for ever.
-func (s *Store) openWatched(dir string) (*pebble.DB, error) {
-	type opened struct {
-		db  *pebble.DB
-		err error
-	}
-	result := make(chan opened, 1)
-	go func() {
-		db, err := pebble.Open(dir, s.libraryOptions())
-		result <- opened{db, err}
-	}()
-	select {
-	case r := <-result:
-		if r.err == nil {
-			return r.db, nil
-		}
-		if err := s.files.close(); err != nil {
-			return nil, errors.Join(r.err, err)
-		}
-		return nil, r.err
-	case <-s.unflushed:
-		return nil, s.failure()
-	}
-}
-
-// stopWriting returns why the library may not write. While it opens it may: it does not survive to fail at that
-// with a compaction under way.
+// stopWriting returns why the library may not write. While it opens it may, until a write fails: it does not survive to
+// fail at that with a compaction under way.
 func (s *Store) stopWriting() error {
 	if !s.opened.Load() {
-		return nil
+		select {
+		case <-s.unwritable:
+		default:
+			return nil
+		}
 	}
 	return s.failure()
-}
-
-// parked reports whether tables are not written any more.
-func (s *Store) parked() bool {
-	select {
-	case <-s.unflushed:
-		return true
-	default:
-		return s.stopWriting() != nil
-	}
 }
 
 // read calls use with the library, unless it was closed after a failure.

@@ -28,14 +28,13 @@ type Store struct {
 	// closing is closed before the library is closed after a failure; applying is held by the writer while it
 	// writes; access by whoever reads, and exclusively by whoever sets gone and closes the library.
 	closing chan struct{}
-	// unflushed is closed, by flushFailed, when a table in memory could not be written out.
-	unflushed   chan struct{}
-	flushFailed func()
-	// opened is set once the library is open.
-	opened   atomic.Bool
-	applying sync.Mutex
-	access   sync.RWMutex
-	gone     bool
+	// opened is set once the library is open; unwritable is closed, by giveUp, when it cannot open because a write failed.
+	opened     atomic.Bool
+	unwritable chan struct{}
+	giveUp     func()
+	applying   sync.Mutex
+	access     sync.RWMutex
+	gone       bool
 	// reporting is held by whoever calls done functions, the writer or the undertaker.
 	reporting sync.Mutex
 	// stopped is closed, by stop, when nobody calls done functions any more.
@@ -81,8 +80,8 @@ func Open(config Config) (*Store, error) {
 	s := &Store{config: config, release: release, groups: map[uint64]*GroupLog{}}
 	s.ended, s.stopped, s.closing = make(chan struct{}), make(chan struct{}), make(chan struct{})
 	s.stop = sync.OnceFunc(func() { close(s.stopped) })
-	s.unflushed = make(chan struct{})
-	s.flushFailed = sync.OnceFunc(func() { close(s.unflushed) })
+	s.unwritable = make(chan struct{})
+	s.giveUp = sync.OnceFunc(func() { close(s.unwritable) })
 	s.queue.init(config.MaxQueuedBytes)
 	if err := s.open(); err != nil {
 		err = fmt.Errorf("durable: open %s: %w", config.Dir, err)
@@ -107,7 +106,7 @@ func (s *Store) open() error {
 		return errors.Join(err, mark.close())
 	}
 	if s.db, err = s.openLibrary(fresh); err != nil {
-		return errors.Join(corruption(s.config.Dir, err), mark.close())
+		return errors.Join(err, mark.close())
 	}
 	s.opened.Store(true)
 	err = s.confirm(last)

@@ -54,6 +54,11 @@ var durableLog = []mutation{
 	}`, `	err := carryOut()`}},
 	},
 	{
+		name: "failed-open-frees-what-is-used", breaks: "R6", file: "consensus/durable/files.go", tests: inLogs("TestRefusedWritesOfAnOpenWait"),
+		edits: []edit{{`		f.giveUp()
+		<-f.closing`, `		f.giveUp()`}},
+	},
+	{
 		name: "failed-folder-sync-forgotten", breaks: "R6", file: "consensus/durable/files.go", tests: inLogs("TestFailureStopsTheStore"),
 		edits: []edit{{`d.fs.fail(fmt.Errorf("sync %s: %w", d.name, err))`, "return nil"}},
 	},
