@@ -68,6 +68,6 @@ func run(ctx context.Context, s settings) error {
 	if err != nil {
 		return err
 	}
-	t := &terminal{settings: s, group: group.Typed(client.JSON), out: os.Stdout, lines: make(chan string, maxTyped)}
+	t := &terminal{settings: s, machine: group.Typed(client.JSON), out: os.Stdout, lines: make(chan string, maxTyped)}
 	return t.run(ctx, events, os.Stdin)
 }

@@ -21,6 +21,8 @@ const (
 	maxTyped = 64
 	// maxLineBytes bounds a line that is typed. The machine tells which shorter ones are too long.
 	maxLineBytes = 64 << 10
+	// enterTimeout bounds the first requests, so that a group which is not there is told of.
+	enterTimeout = 15 * time.Second
 	// leaveTimeout bounds the farewell: without it the lease ends.
 	leaveTimeout = 5 * time.Second
 )
@@ -29,7 +31,7 @@ const (
 // do not come are asked for, at the next event or the next heartbeat.
 type terminal struct {
 	settings
-	group client.Typed
+	machine client.Typed
 	lines chan string
 
 	// mu is held by whoever writes to out.
@@ -44,11 +46,7 @@ func (t *terminal) run(ctx context.Context, events *client.Events, input io.Read
 	// Requests outlive ctx: the farewell is one.
 	requests, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)
-	state, err := t.join(requests)
-	if err != nil {
-		return err
-	}
-	if err := t.open(requests, state); err != nil {
+	if err := t.enter(ctx); err != nil {
 		return err
 	}
 	go func() { cancel(t.follow(requests, events)) }()
@@ -86,23 +84,29 @@ func (t *terminal) read(input io.Reader) {
 
 func (t *terminal) join(ctx context.Context) (protocol.State, error) {
 	request := protocol.Join{Room: t.room, User: t.user, LeaseSeconds: int64(t.lease / time.Second)}
-	return client.Call[protocol.State](ctx, t.group, "join", request)
+	return client.Call[protocol.State](ctx, t.machine, "join", request)
 }
 
 func (t *terminal) leave(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, leaveTimeout)
 	defer cancel()
-	_, err := client.Call[protocol.State](ctx, t.group, "leave", protocol.Leave{Room: t.room, User: t.user})
+	_, err := client.Call[protocol.State](ctx, t.machine, "leave", protocol.Leave{Room: t.room, User: t.user})
 	if err != nil {
 		return fmt.Errorf("leaving %s: %w", t.room, err)
 	}
 	return nil
 }
 
-// open shows the newest messages and who is there.
-func (t *terminal) open(ctx context.Context, state protocol.State) error {
-	if err := t.older(ctx, 0, t.history); err != nil {
-		return err
+// enter joins, and shows the newest messages and who is there.
+func (t *terminal) enter(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, enterTimeout)
+	defer cancel()
+	state, err := t.join(ctx)
+	if err == nil {
+		err = t.older(ctx, 0, t.history)
+	}
+	if err != nil {
+		return fmt.Errorf("entering %s of the group %s: %w", t.room, t.settings.group, err)
 	}
 	t.show("-- you are in %s as %s; %s. /help tells more", t.room, t.user, present(state.Members))
 	return nil
@@ -119,7 +123,7 @@ func present(members []protocol.Member) string {
 // older shows the messages before one. Those before 0, behind the last, are where the events go on.
 func (t *terminal) older(ctx context.Context, before uint64, limit int) error {
 	request := protocol.History{Room: t.room, Before: before, Limit: limit}
-	page, err := client.Ask[protocol.Messages](ctx, t.group, "history", request, client.QueryOptions{})
+	page, err := client.Ask[protocol.Messages](ctx, t.machine, "history", request, client.QueryOptions{})
 	if err != nil {
 		return err
 	}
@@ -210,7 +214,7 @@ func (t *terminal) catchUp(ctx context.Context, number uint64) error {
 			return nil
 		}
 		request := protocol.Since{Room: t.room, After: seen, Limit: protocol.MaxPage}
-		page, err := client.Ask[protocol.Events](ctx, t.group, "since", request, client.QueryOptions{})
+		page, err := client.Ask[protocol.Events](ctx, t.machine, "since", request, client.QueryOptions{})
 		var refused *client.RefusedError
 		if errors.As(err, &refused) && refused.Code == protocol.CodeForgotten {
 			t.show("-- the room went on without you, its newest messages are:")
@@ -280,12 +284,12 @@ func (t *terminal) say(ctx context.Context, line string) error {
 	switch {
 	case word == "":
 	case !strings.HasPrefix(word, "/"):
-		_, err = client.Call[protocol.Message](ctx, t.group, "post", protocol.Post{Room: t.room, User: t.user, Text: line})
+		_, err = client.Call[protocol.Message](ctx, t.machine, "post", protocol.Post{Room: t.room, User: t.user, Text: line})
 	case word == "/help":
 		t.show("%s", help)
 	case word == "/who":
 		var state protocol.State
-		state, err = client.Ask[protocol.State](ctx, t.group, "who", protocol.Room{Room: t.room}, client.QueryOptions{})
+		state, err = client.Ask[protocol.State](ctx, t.machine, "who", protocol.Room{Room: t.room}, client.QueryOptions{})
 		if err == nil {
 			t.show("-- %s", present(state.Members))
 		}
@@ -332,9 +336,9 @@ func (t *terminal) change(ctx context.Context, word, rest string) (err error) {
 		return nil
 	}
 	if word == "/edit" {
-		_, err = client.Call[protocol.Message](ctx, t.group, "edit", protocol.Edit{Room: t.room, User: t.user, ID: id, Text: strings.TrimSpace(text)})
+		_, err = client.Call[protocol.Message](ctx, t.machine, "edit", protocol.Edit{Room: t.room, User: t.user, ID: id, Text: strings.TrimSpace(text)})
 	} else {
-		_, err = client.Call[protocol.Message](ctx, t.group, "delete", protocol.Delete{Room: t.room, User: t.user, ID: id})
+		_, err = client.Call[protocol.Message](ctx, t.machine, "delete", protocol.Delete{Room: t.room, User: t.user, ID: id})
 	}
 	return err
 }
