@@ -32,7 +32,7 @@ const (
 type terminal struct {
 	settings
 	machine client.Typed
-	lines chan string
+	lines   chan string
 
 	// mu is held by whoever writes to out.
 	mu  sync.Mutex
