@@ -26,66 +26,69 @@ func newBook(t *testing.T) *sdktest.Harness {
 	return h
 }
 
-// TestRules shows each rule of matching with commands, their replies, and the depth they leave.
+// rules has for each rule of matching commands with their replies, and the depth that they leave.
+var rules = map[string]struct {
+	steps [][2]string
+	depth string
+}{
+	"the best price comes first, and trades are at the price that rests": {[][2]string{
+		{place("ada", "sell", 5, 102), `{"id":1,"status":"open","filled":0,"rest":5}`},
+		{place("bob", "sell", 5, 101), `{"id":2,"status":"open","filled":0,"rest":5}`},
+		{place("cy", "buy", 7, 103), `{"id":3,"status":"filled","filled":7,"rest":0,"fills":[` +
+			`{"trade":1,"price":101,"quantity":5,"maker":2},{"trade":2,"price":102,"quantity":2,"maker":1}]}`},
+	}, `"bids":[],"asks":[{"price":102,"quantity":3,"orders":1}]`},
+	"the earlier order of a price comes first": {[][2]string{
+		{place("ada", "buy", 5, 100), `{"id":1,"status":"open","filled":0,"rest":5}`},
+		{place("bob", "buy", 5, 100), `{"id":2,"status":"open","filled":0,"rest":5}`},
+		{place("cy", "sell", 6, 0, `"type":"market"`), `{"id":3,"status":"filled","filled":6,"rest":0,"fills":[` +
+			`{"trade":1,"price":100,"quantity":5,"maker":1},{"trade":2,"price":100,"quantity":1,"maker":2}]}`},
+	}, `"bids":[{"price":100,"quantity":4,"orders":1}],"asks":[]`},
+	"the rest of an order rests": {[][2]string{
+		{place("ada", "sell", 5, 100), `{"id":1,"status":"open","filled":0,"rest":5}`},
+		{place("bob", "buy", 8, 100), `{"id":2,"status":"open","filled":5,"rest":3,"fills":[{"trade":1,"price":100,"quantity":5,"maker":1}]}`},
+	}, `"bids":[{"price":100,"quantity":3,"orders":1}],"asks":[]`},
+	"immediate or cancel does not rest": {[][2]string{
+		{place("ada", "sell", 5, 100), `{"id":1,"status":"open","filled":0,"rest":5}`},
+		{place("bob", "buy", 8, 100, `"force":"ioc"`),
+			`{"id":2,"status":"cancelled","filled":5,"rest":0,"cancelled":3,"reason":"no_match","fills":[{"trade":1,"price":100,"quantity":5,"maker":1}]}`},
+	}, `"bids":[],"asks":[]`},
+	"fill or kill is filled whole or not at all": {[][2]string{
+		{place("ada", "sell", 5, 100), `{"id":1,"status":"open","filled":0,"rest":5}`},
+		{place("bob", "buy", 6, 100, `"force":"fok"`), `{"id":2,"status":"cancelled","filled":0,"rest":0,"cancelled":6,"reason":"killed"}`},
+		{place("bob", "buy", 4, 100, `"force":"fok"`),
+			`{"id":3,"status":"filled","filled":4,"rest":0,"fills":[{"trade":1,"price":100,"quantity":4,"maker":1}]}`},
+	}, `"bids":[],"asks":[{"price":100,"quantity":1,"orders":1}]`},
+	"an account does not trade with itself: the newer order ends": {[][2]string{
+		{place("ada", "sell", 1, 99), `{"id":1,"status":"open","filled":0,"rest":1}`},
+		{place("bob", "sell", 5, 100), `{"id":2,"status":"open","filled":0,"rest":5}`},
+		{place("bob", "buy", 8, 100),
+			`{"id":3,"status":"cancelled","filled":1,"rest":0,"cancelled":7,"reason":"self_trade","fills":[{"trade":1,"price":99,"quantity":1,"maker":1}]}`},
+		{place("bob", "buy", 5, 0, `"type":"market","force":"fok"`), `{"id":4,"status":"cancelled","filled":0,"rest":0,"cancelled":5,"reason":"killed"}`},
+	}, `"bids":[],"asks":[{"price":100,"quantity":5,"orders":1}]`},
+	"an order that shrinks keeps its turn": {[][2]string{
+		{place("ada", "buy", 5, 100), `{"id":1,"status":"open","filled":0,"rest":5}`},
+		{place("bob", "buy", 5, 100), `{"id":2,"status":"open","filled":0,"rest":5}`},
+		{`{"amend":{"account":"ada","id":1,"quantity":3}}`, `{"id":1,"status":"open","filled":0,"rest":3}`},
+		{place("cy", "sell", 1, 100), `{"id":3,"status":"filled","filled":1,"rest":0,"fills":[{"trade":1,"price":100,"quantity":1,"maker":1}]}`},
+	}, `"bids":[{"price":100,"quantity":7,"orders":2}],"asks":[]`},
+	"an order that grows loses its turn": {[][2]string{
+		{place("ada", "buy", 5, 100), `{"id":1,"status":"open","filled":0,"rest":5}`},
+		{place("bob", "buy", 5, 100), `{"id":2,"status":"open","filled":0,"rest":5}`},
+		{`{"amend":{"account":"ada","id":1,"quantity":6}}`, `{"id":1,"status":"open","filled":0,"rest":6}`},
+		{place("cy", "sell", 1, 100), `{"id":4,"status":"filled","filled":1,"rest":0,"fills":[{"trade":1,"price":100,"quantity":1,"maker":2}]}`},
+	}, `"bids":[{"price":100,"quantity":10,"orders":2}],"asks":[]`},
+	"an order with a new price is matched anew": {[][2]string{
+		{place("ada", "buy", 5, 100), `{"id":1,"status":"open","filled":0,"rest":5}`},
+		{place("bob", "sell", 2, 102), `{"id":2,"status":"open","filled":0,"rest":2}`},
+		{`{"amend":{"account":"ada","id":1,"price":102,"quantity":5}}`,
+			`{"id":1,"status":"open","filled":2,"rest":3,"fills":[{"trade":1,"price":102,"quantity":2,"maker":2}]}`},
+		{`{"cancel":{"account":"ada","id":1}}`, `{"id":1,"status":"cancelled","filled":2,"rest":0,"cancelled":3,"reason":"request"}`},
+	}, `"bids":[],"asks":[]`},
+}
+
+// TestRules shows each rule of matching.
 func TestRules(t *testing.T) {
-	for name, test := range map[string]struct {
-		steps [][2]string
-		depth string
-	}{
-		"the best price comes first, and trades are at the price that rests": {[][2]string{
-			{place("ada", "sell", 5, 102), `{"id":1,"status":"open","filled":0,"rest":5}`},
-			{place("bob", "sell", 5, 101), `{"id":2,"status":"open","filled":0,"rest":5}`},
-			{place("cy", "buy", 7, 103), `{"id":3,"status":"filled","filled":7,"rest":0,"fills":[` +
-				`{"trade":1,"price":101,"quantity":5,"maker":2},{"trade":2,"price":102,"quantity":2,"maker":1}]}`},
-		}, `"bids":[],"asks":[{"price":102,"quantity":3,"orders":1}]`},
-		"the earlier order of a price comes first": {[][2]string{
-			{place("ada", "buy", 5, 100), `{"id":1,"status":"open","filled":0,"rest":5}`},
-			{place("bob", "buy", 5, 100), `{"id":2,"status":"open","filled":0,"rest":5}`},
-			{place("cy", "sell", 6, 0, `"type":"market"`), `{"id":3,"status":"filled","filled":6,"rest":0,"fills":[` +
-				`{"trade":1,"price":100,"quantity":5,"maker":1},{"trade":2,"price":100,"quantity":1,"maker":2}]}`},
-		}, `"bids":[{"price":100,"quantity":4,"orders":1}],"asks":[]`},
-		"the rest of an order rests": {[][2]string{
-			{place("ada", "sell", 5, 100), `{"id":1,"status":"open","filled":0,"rest":5}`},
-			{place("bob", "buy", 8, 100), `{"id":2,"status":"open","filled":5,"rest":3,"fills":[{"trade":1,"price":100,"quantity":5,"maker":1}]}`},
-		}, `"bids":[{"price":100,"quantity":3,"orders":1}],"asks":[]`},
-		"immediate or cancel does not rest": {[][2]string{
-			{place("ada", "sell", 5, 100), `{"id":1,"status":"open","filled":0,"rest":5}`},
-			{place("bob", "buy", 8, 100, `"force":"ioc"`),
-				`{"id":2,"status":"cancelled","filled":5,"rest":0,"cancelled":3,"reason":"no_match","fills":[{"trade":1,"price":100,"quantity":5,"maker":1}]}`},
-		}, `"bids":[],"asks":[]`},
-		"fill or kill is filled whole or not at all": {[][2]string{
-			{place("ada", "sell", 5, 100), `{"id":1,"status":"open","filled":0,"rest":5}`},
-			{place("bob", "buy", 6, 100, `"force":"fok"`), `{"id":2,"status":"cancelled","filled":0,"rest":0,"cancelled":6,"reason":"killed"}`},
-			{place("bob", "buy", 4, 100, `"force":"fok"`),
-				`{"id":3,"status":"filled","filled":4,"rest":0,"fills":[{"trade":1,"price":100,"quantity":4,"maker":1}]}`},
-		}, `"bids":[],"asks":[{"price":100,"quantity":1,"orders":1}]`},
-		"an account does not trade with itself: the newer order ends": {[][2]string{
-			{place("ada", "sell", 1, 99), `{"id":1,"status":"open","filled":0,"rest":1}`},
-			{place("bob", "sell", 5, 100), `{"id":2,"status":"open","filled":0,"rest":5}`},
-			{place("bob", "buy", 8, 100),
-				`{"id":3,"status":"cancelled","filled":1,"rest":0,"cancelled":7,"reason":"self_trade","fills":[{"trade":1,"price":99,"quantity":1,"maker":1}]}`},
-			{place("bob", "buy", 5, 0, `"type":"market","force":"fok"`), `{"id":4,"status":"cancelled","filled":0,"rest":0,"cancelled":5,"reason":"killed"}`},
-		}, `"bids":[],"asks":[{"price":100,"quantity":5,"orders":1}]`},
-		"an order that shrinks keeps its turn": {[][2]string{
-			{place("ada", "buy", 5, 100), `{"id":1,"status":"open","filled":0,"rest":5}`},
-			{place("bob", "buy", 5, 100), `{"id":2,"status":"open","filled":0,"rest":5}`},
-			{`{"amend":{"account":"ada","id":1,"quantity":3}}`, `{"id":1,"status":"open","filled":0,"rest":3}`},
-			{place("cy", "sell", 1, 100), `{"id":3,"status":"filled","filled":1,"rest":0,"fills":[{"trade":1,"price":100,"quantity":1,"maker":1}]}`},
-		}, `"bids":[{"price":100,"quantity":7,"orders":2}],"asks":[]`},
-		"an order that grows loses its turn": {[][2]string{
-			{place("ada", "buy", 5, 100), `{"id":1,"status":"open","filled":0,"rest":5}`},
-			{place("bob", "buy", 5, 100), `{"id":2,"status":"open","filled":0,"rest":5}`},
-			{`{"amend":{"account":"ada","id":1,"quantity":6}}`, `{"id":1,"status":"open","filled":0,"rest":6}`},
-			{place("cy", "sell", 1, 100), `{"id":4,"status":"filled","filled":1,"rest":0,"fills":[{"trade":1,"price":100,"quantity":1,"maker":2}]}`},
-		}, `"bids":[{"price":100,"quantity":10,"orders":2}],"asks":[]`},
-		"an order with a new price is matched anew": {[][2]string{
-			{place("ada", "buy", 5, 100), `{"id":1,"status":"open","filled":0,"rest":5}`},
-			{place("bob", "sell", 2, 102), `{"id":2,"status":"open","filled":0,"rest":2}`},
-			{`{"amend":{"account":"ada","id":1,"price":102,"quantity":5}}`,
-				`{"id":1,"status":"open","filled":2,"rest":3,"fills":[{"trade":1,"price":102,"quantity":2,"maker":2}]}`},
-			{`{"cancel":{"account":"ada","id":1}}`, `{"id":1,"status":"cancelled","filled":2,"rest":0,"cancelled":3,"reason":"request"}`},
-		}, `"bids":[],"asks":[]`},
-	} {
+	for name, test := range rules {
 		t.Run(name, func(t *testing.T) {
 			h := newBook(t)
 			for _, step := range test.steps {
