@@ -41,6 +41,8 @@ var laws = map[string][]string{
 	"sdk/client/collections":          {"sdk/api", "sdk/client", "sdk/client/collections/protocol", "sdk/typed/wire"},
 	"sdk/client/collections/protocol": {},
 	"examples/wasm":                   {"sdk", "sdk/typed", "sdk/client/collections/protocol", "examples/wasm/..."},
+	// The client of an application, which shares its types with the machine.
+	"examples/wasm/orderbook/exchange": {"sdk/client", "examples/wasm/orderbook/protocol"},
 	// What the collections' machines have in common, and what runs a machine natively and in the sandbox beside each other, for
 	// the examples' tests.
 	"examples/wasm/internal": {"sdk", "sdk/client/collections/protocol", "examples/wasm/internal/...", "sdk/sdktest", "sdk/sdktest/sandbox",
