@@ -45,7 +45,7 @@ func TestSandboxEqualsNative(t *testing.T) { twin.Compare(t, plan) }
 // TestRestoreAnywhere shows that a limiter which is restored at any command goes on as if nothing had been.
 func TestRestoreAnywhere(t *testing.T) { twin.Restore(t, plan) }
 
-// FuzzRequests shows on sequences of any requests that none traps, that refusals change nothing, that each bucket is swept some day, and that the
+// FuzzRequests shows on sequences of any requests that none traps, that refusals change nothing, and that the
 // sandbox agrees.
 func FuzzRequests(f *testing.F) { twin.FuzzRequests(f, plan, nil) }
 
