@@ -37,6 +37,12 @@ type cluster struct {
 
 func startCluster(t *testing.T, timing host.Timing, names ...string) *cluster {
 	t.Helper()
+	return newCluster(t, timing, plainServer(t), names...)
+}
+
+// plainServer starts a NATS server without streams.
+func plainServer(t *testing.T) *server.Server {
+	t.Helper()
 	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: -1, NoLog: true, NoSigs: true})
 	if err != nil {
 		t.Fatal(err)
@@ -45,7 +51,7 @@ func startCluster(t *testing.T, timing host.Timing, names ...string) *cluster {
 	if !s.ReadyForConnections(10 * time.Second) {
 		t.Fatal("the NATS server does not start")
 	}
-	return newCluster(t, timing, s, names...)
+	return s
 }
 
 // newCluster starts hosts at a running server.

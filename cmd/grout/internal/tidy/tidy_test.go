@@ -43,6 +43,10 @@ var laws = map[string][]string{
 	"examples/wasm":                   {"sdk", "sdk/typed", "sdk/client/collections/protocol", "examples/wasm/..."},
 	// The client of an application, which shares its types with the machine.
 	"examples/wasm/orderbook/exchange": {"sdk/client", "examples/wasm/orderbook/protocol"},
+	// The applications' clients, and the bytes that they share with their machines.
+	"examples/wasm/ratelimit/limits":  {},
+	"examples/wasm/ratelimit/limiter": {"sdk/client", "examples/wasm/ratelimit/limits"},
+	"examples/wasm/ratelimit/cmd":     {"sdk/client", "examples/wasm/ratelimit/limits", "examples/wasm/ratelimit/limiter"},
 	// What the collections' machines have in common, and what runs a machine natively and in the sandbox beside each other, for
 	// the examples' tests.
 	"examples/wasm/internal": {"sdk", "sdk/client/collections/protocol", "examples/wasm/internal/...", "sdk/sdktest", "sdk/sdktest/sandbox",
