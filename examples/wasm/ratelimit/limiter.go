@@ -327,5 +327,5 @@ func (l *limiter) rules(*sdk.Context, struct{}) (limits.Rules, error) {
 }
 
 func (l *limiter) status(ctx *sdk.Context, _ struct{}) (limits.Status, error) {
-	return limits.Status{Classes: len(l.classes), Buckets: l.buckets.Len(), Pages: l.buckets.Pages() + l.due.Pages(), At: now(ctx)}, nil
+	return limits.Status{Classes: len(l.classes), Buckets: l.buckets.Len(), At: now(ctx)}, nil
 }

@@ -61,7 +61,7 @@ func TestRequests(t *testing.T) {
 	for query, want := range map[string]string{
 		`{"peek": {"class": "api", "key": "bob"}}`: `{"left":0,"capacity":5,"reset_after_ns":25000000000,"fill_ns":25000000000,"at":6000000000}`,
 		`{"rules": null}`:                          `{"rules":[{"class":"api","capacity":5,"rate":2,"per_seconds":10}]}`,
-		`{"status": null}`:                         `{"classes":1,"buckets":2,"pages":2,"at":6000000000}`,
+		`{"status": null}`:                         `{"classes":1,"buckets":2,"at":6000000000}`,
 	} {
 		if got := h.MustQuery(query); got != want {
 			t.Errorf("%s gives\n%s, want\n%s", query, got, want)

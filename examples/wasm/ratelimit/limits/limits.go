@@ -99,7 +99,6 @@ type (
 		Classes int `json:"classes"`
 		// Buckets are those that were not full when they were last looked at; the others take no memory.
 		Buckets int   `json:"buckets"`
-		Pages   int   `json:"pages"`
 		At      int64 `json:"at"`
 	}
 )
