@@ -124,10 +124,8 @@ func (l *limiter) open(ctx *sdk.Context, name limits.Bucket) (opened, error) {
 	return o, nil
 }
 
-// room reports whether so many buckets can be added.
-func (l *limiter) room(more int) bool {
-	return more == 0 || l.buckets.Len()+more <= l.maxBuckets && l.buckets.Pages()+l.due.Pages() < limits.MaxPages
-}
+// cost is what a bucket of that name counts: about what it takes in both trees.
+func cost(name string) int { return limits.BucketBytes + 2*len(name) }
 
 // store keeps a bucket that is changed, or drops one that is full.
 func (l *limiter) store(o opened) {
@@ -147,12 +145,14 @@ func (l *limiter) put(name string, rule version, b bucket) {
 	l.stored = b.append(l.stored[:0])
 	l.buckets.Put(l.name, l.stored)
 	l.due.Put(l.dueKey(b.due, name), nil)
+	l.bytes += cost(name)
 }
 
 func (l *limiter) remove(name string, b bucket) {
 	l.name = append(l.name[:0], name...)
 	l.buckets.Delete(l.name)
 	l.due.Delete(l.dueKey(b.due, name))
+	l.bytes -= cost(name)
 }
 
 func (l *limiter) dueKey(at int64, name string) []byte {
@@ -216,13 +216,12 @@ func (l *limiter) batch(ctx *sdk.Context, b limits.Batch) (limits.Decisions, err
 // decideAll reads and checks all of a batch before it changes anything.
 func (l *limiter) decideAll(ctx *sdk.Context, takes []limits.Take, each bool) (limits.Decisions, error) {
 	all, reply := make([]opened, len(takes)), limits.Decisions{Allowed: true, Decisions: make([]limits.Decision, len(takes))}
-	named := make(map[string]bool, len(takes))
 	for i, t := range takes {
 		o, err := l.open(ctx, limits.Bucket{Class: t.Class, Key: t.Key})
 		if err == nil {
 			t.Tokens, err = o.tokens(t.Tokens)
 		}
-		if err == nil && named[o.name] {
+		if err == nil && slices.ContainsFunc(all[:i], func(before opened) bool { return before.name == o.name }) {
 			err = sdk.Refuse(limits.CodeBadBatch, "the bucket %.80q of the class %s comes twice: add its tokens up", t.Key, t.Class)
 		}
 		if err != nil && len(takes) > 1 {
@@ -231,7 +230,6 @@ func (l *limiter) decideAll(ctx *sdk.Context, takes []limits.Take, each bool) (l
 		if err != nil {
 			return limits.Decisions{}, err
 		}
-		named[o.name] = true
 		reply.Decisions[i] = o.decide(t.Tokens)
 		reply.Allowed = reply.Allowed && reply.Decisions[i].Allowed
 		all[i] = o
@@ -256,8 +254,8 @@ func (l *limiter) commit(ctx *sdk.Context, all []opened, reply *limits.Decisions
 		if !d.Allowed || o.stored {
 			continue
 		}
-		if added++; !l.room(added) {
-			added--
+		if added += cost(o.name); l.bytes+added > l.maxBytes {
+			added -= cost(o.name)
 			*d = limits.Decision{NoRoom: true, RetryAfter: l.untilDue(now(ctx)), State: o.rule.state(bucket{tokens: o.rule.capacity, at: now(ctx)})}
 			reply.Allowed = false
 		}
@@ -284,9 +282,9 @@ func (l *limiter) penalize(ctx *sdk.Context, t limits.Take) (limits.State, error
 	if err == nil {
 		t.Tokens, err = o.tokens(t.Tokens)
 	}
-	if err == nil && !o.stored && !l.room(1) {
-		err = sdk.Refuse(limits.CodeFull, "there are %d buckets that are not full, and no room for another: %d buckets, or %d pages, are the limit",
-			l.buckets.Len(), l.maxBuckets, limits.MaxPages)
+	if err == nil && !o.stored && l.bytes+cost(o.name) > l.maxBytes {
+		err = sdk.Refuse(limits.CodeFull, "there are %d buckets that are not full, of %d bytes, and no room for another: the limit is %d bytes",
+			l.buckets.Len(), l.bytes, l.maxBytes)
 	}
 	if err != nil {
 		return limits.State{}, err
@@ -327,5 +325,5 @@ func (l *limiter) rules(*sdk.Context, struct{}) (limits.Rules, error) {
 }
 
 func (l *limiter) status(ctx *sdk.Context, _ struct{}) (limits.Status, error) {
-	return limits.Status{Classes: len(l.classes), Buckets: l.buckets.Len(), At: now(ctx)}, nil
+	return limits.Status{Classes: len(l.classes), Buckets: l.buckets.Len(), Bytes: l.bytes, At: now(ctx)}, nil
 }

@@ -18,7 +18,8 @@ const sweepEach = 4
 
 // limiter is the machine. A bucket that is not in it is full.
 //
-// Invariant: for each bucket in buckets there is one entry in due, and nothing else; its class is in classes.
+// Invariant: for each bucket in buckets there is one entry in due, and nothing else; its class is in classes; bytes is
+// the sum of cost.
 type limiter struct {
 	*typed.Machine
 	classes map[string]*class
@@ -26,15 +27,15 @@ type limiter struct {
 	buckets ordered.Tree
 	// due has 8 bytes, big-endian, for the stamp at which a bucket is looked at again, and its key in buckets; as values nothing.
 	due ordered.Tree
-	// maxBuckets is limits.MaxBuckets, less in tests.
-	maxBuckets int
+	// bytes is what the buckets count, at most maxBytes: limits.MaxBytes, less in tests.
+	bytes, maxBytes int
 
 	// What follows is used again by every call.
 	stored, name, key []byte
 }
 
 func newLimiter() *limiter {
-	l := &limiter{Machine: typed.New(typed.Either), classes: map[string]*class{}, maxBuckets: limits.MaxBuckets}
+	l := &limiter{Machine: typed.New(typed.Either), classes: map[string]*class{}, maxBytes: limits.MaxBytes}
 	typed.Command(l.Machine, "rule", l.rule)
 	typed.Command(l.Machine, "forget", l.forget)
 	typed.Command(l.Machine, "take", l.take)

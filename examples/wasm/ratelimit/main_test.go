@@ -61,7 +61,7 @@ func TestRequests(t *testing.T) {
 	for query, want := range map[string]string{
 		`{"peek": {"class": "api", "key": "bob"}}`: `{"left":0,"capacity":5,"reset_after_ns":25000000000,"fill_ns":25000000000,"at":6000000000}`,
 		`{"rules": null}`:                          `{"rules":[{"class":"api","capacity":5,"rate":2,"per_seconds":10}]}`,
-		`{"status": null}`:                         `{"classes":1,"buckets":2,"at":6000000000}`,
+		`{"status": null}`:                         `{"classes":1,"buckets":2,"bytes":156,"at":6000000000}`,
 	} {
 		if got := h.MustQuery(query); got != want {
 			t.Errorf("%s gives\n%s, want\n%s", query, got, want)
@@ -123,7 +123,7 @@ func TestRefusals(t *testing.T) {
 	h.WantQueryRefused(`{"peek":{"class":"b","key":"k"}}`, limits.CodeNoClass, "set one")
 	h.MustApply(`{"take":{"class":"a","key":"k"}}`)
 	h.WantRefused(`{"forget":{"class":"a"}}`, limits.CodeInUse, "1 buckets of the class \"a\" are not swept yet")
-	m.maxBuckets = 1
+	m.maxBytes = cost("a\x00k")
 	h.WantRefused(`{"penalize":{"class":"a","key":"l"}}`, limits.CodeFull, "no room")
 	for i := range limits.MaxClasses - 1 {
 		h.MustApply(fmt.Sprintf(`{"rule":{"class":"c%d","capacity":1,"rate":1}}`, i))
@@ -134,7 +134,7 @@ func TestRefusals(t *testing.T) {
 // TestRoom shows that a full machine denies new buckets, serves those that it has, and has room again as soon as one is full.
 func TestRoom(t *testing.T) {
 	m := newLimiter()
-	m.maxBuckets = 2
+	m.maxBytes = 2 * cost("a\x00k")
 	h := sdktest.New(t, m)
 	take := func(key string) limits.Decision {
 		t.Helper()
@@ -339,14 +339,16 @@ func TestModel(t *testing.T) {
 
 // valid says what is wrong with the machine's invariant, if anything.
 func (l *limiter) valid() error {
+	bytes := 0
 	for c := l.buckets.At(0); c.Valid(); c.Next() {
 		b := parseBucket(c.Value(nil))
 		if !l.due.Has(l.dueKey(b.due, string(c.Key()))) {
 			return fmt.Errorf("the bucket %q is not due", c.Key())
 		}
+		bytes += cost(string(c.Key()))
 	}
-	if l.buckets.Len() != l.due.Len() {
-		return fmt.Errorf("%d buckets, %d are due", l.buckets.Len(), l.due.Len())
+	if l.buckets.Len() != l.due.Len() || l.bytes != bytes {
+		return fmt.Errorf("%d buckets of %d bytes, counted as %d, %d are due", l.buckets.Len(), bytes, l.bytes, l.due.Len())
 	}
 	return nil
 }

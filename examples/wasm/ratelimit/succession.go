@@ -124,6 +124,9 @@ func (l *limiter) restore(c *class, name string, b bucket) error {
 	if wrong {
 		return corrupt("the bucket %.80q holds what none can", name)
 	}
+	if l.bytes += cost(name); l.bytes > limits.MaxBytes {
+		return corrupt("the buckets up to %.80q count more than %d bytes", name, limits.MaxBytes)
+	}
 	l.buckets.Put([]byte(name), b.append(nil))
 	l.due.Put(l.dueKey(b.due, name), nil)
 	return nil

@@ -74,3 +74,20 @@ func (c *cluster) killLeader(t *testing.T, ctx context.Context, query string) {
 		t.Fatal(err)
 	}
 }
+
+// killAll kills all hosts, and starts them again.
+func (c *cluster) killAll(t *testing.T) {
+	t.Helper()
+	c.each(t, c.Kill)
+	c.each(t, c.Start)
+}
+
+// each does something to every host.
+func (c *cluster) each(t *testing.T, do func(host string) error) {
+	t.Helper()
+	for _, host := range c.Names {
+		if err := do(host); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -37,12 +37,6 @@ type cluster struct {
 
 func startCluster(t *testing.T, timing host.Timing, names ...string) *cluster {
 	t.Helper()
-	return newCluster(t, timing, plainServer(t), names...)
-}
-
-// plainServer starts a NATS server without streams.
-func plainServer(t *testing.T) *server.Server {
-	t.Helper()
 	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: -1, NoLog: true, NoSigs: true})
 	if err != nil {
 		t.Fatal(err)
@@ -51,7 +45,7 @@ func plainServer(t *testing.T) *server.Server {
 	if !s.ReadyForConnections(10 * time.Second) {
 		t.Fatal("the NATS server does not start")
 	}
-	return s
+	return newCluster(t, timing, s, names...)
 }
 
 // newCluster starts hosts at a running server.

@@ -16,9 +16,9 @@ const (
 	MaxFillSeconds = 366 * 24 * 60 * 60
 	// MaxBatch is how many buckets one command may name.
 	MaxBatch = 64
-	// MaxBuckets and MaxPages, of 4 KiB, bound the buckets that are not full: whichever is reached first.
-	MaxBuckets = 500_000
-	MaxPages   = 20_000
+	// MaxBytes bounds the buckets that are not full, each of which counts as BucketBytes and twice the length of its class and key.
+	MaxBytes    = 32 << 20
+	BucketBytes = 64
 	// MaxVersions is how many rules of one class are remembered, the present one included, for buckets that were last used under them.
 	MaxVersions = 16
 )
@@ -98,7 +98,9 @@ type (
 	Status struct {
 		Classes int `json:"classes"`
 		// Buckets are those that were not full when they were last looked at; the others take no memory.
-		Buckets int   `json:"buckets"`
-		At      int64 `json:"at"`
+		Buckets int `json:"buckets"`
+		// Bytes is what they count, see MaxBytes.
+		Bytes int   `json:"bytes"`
+		At    int64 `json:"at"`
 	}
 )

@@ -1,4 +1,4 @@
-package node
+package applications
 
 import (
 	"cmp"
@@ -29,7 +29,8 @@ type taken struct {
 
 // takers are clients that take from one bucket until they are stopped.
 type takers struct {
-	p    *processes
+	c    *cluster
+	t    *testing.T
 	stop context.CancelFunc
 	work sync.WaitGroup
 	// tick has an element for each decision, as long as somebody takes them.
@@ -42,45 +43,57 @@ type takers struct {
 // TestRateLimitThroughKills shows that clients which take from one bucket, while the leader's host is killed several times and then all hosts at
 // once, never get more than the rule gives: the decisions, in the order of the log, are those of one bucket that nobody else used.
 func TestRateLimitThroughKills(t *testing.T) {
-	p := startProcesses(t, plainServer(t), "a", "b", "c")
-	conn := p.client()
-	p.deploy(conn, "ratelimit", "ratelimit")
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-	t.Cleanup(cancel)
-	limited := limiter.New(conn.Group("ratelimit"))
-	must[limits.Rule](t)(limited.SetRule(ctx, sharedRule))
-	all := startTakers(ctx, p, 8)
+	ctx, cancel := context.WithTimeout(t.Context(), within)
+	defer cancel()
+	c := start(t, ctx, "ratelimit")
+	limited := limiter.New(c.group)
+	setRule(ctx, t, limited, sharedRule)
+	all := startTakers(ctx, t, c, 8)
 	const each = 400
 	began := time.Now()
 	all.await(ctx, 5*each)
 	all.report(time.Since(began))
 	for range 3 {
-		dead := p.killLeader(ctx, conn.Group("ratelimit"))
-		all.await(ctx, each)
-		p.run(dead)
+		c.killLeader(t, ctx, `{"status":null}`)
 		all.await(ctx, each)
 	}
-	p.kill(p.names...)
-	p.run(p.names...)
+	c.killAll(t)
 	all.await(ctx, each)
 	all.stop()
 	all.work.Wait()
-	all.check(must[limits.State](t)(limited.Peek(ctx, limits.Bucket{Class: sharedRule.Class, Key: "key"})))
-	middlewareThroughOutage(ctx, t, p, limited)
+	end, err := limited.Peek(ctx, limits.Bucket{Class: sharedRule.Class, Key: "key"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all.check(end)
+	middlewareThroughOutage(ctx, t, c, limited)
 }
 
-func startTakers(ctx context.Context, p *processes, clients int) *takers {
-	a := &takers{p: p, tick: make(chan struct{}, 1)}
+func setRule(ctx context.Context, t *testing.T, limited *limiter.Limiter, rule limits.Rule) {
+	t.Helper()
+	if _, err := limited.SetRule(ctx, rule); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// startTakers starts clients with a connection and a session each.
+func startTakers(ctx context.Context, t *testing.T, c *cluster, clients int) *takers {
+	a := &takers{c: c, t: t, tick: make(chan struct{}, 1)}
 	running, stop := context.WithCancel(ctx)
 	a.stop = stop
-	p.t.Cleanup(stop)
+	t.Cleanup(func() { stop(); a.work.Wait() })
 	for i := range clients {
-		own := p.client().Group("ratelimit").Typed(client.MessagePack)
+		own, err := client.Connect(client.Config{URL: c.URL})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(own.Close)
+		group := own.Group(c.group.Name()).Typed(client.MessagePack)
 		a.work.Go(func() {
 			for n := i; running.Err() == nil; n++ {
 				// One that is under way is waited for after the stop: its outcome has to be known.
-				if err := a.take(ctx, own, int64(1+n%3)); err != nil {
-					p.t.Error(err)
+				if err := a.take(ctx, group, int64(1+n%3)); err != nil {
+					t.Error(err)
 					return
 				}
 				select {
@@ -112,12 +125,12 @@ func (a *takers) take(ctx context.Context, group client.Typed, tokens int64) err
 
 // await waits for so many more decisions.
 func (a *takers) await(ctx context.Context, more int) {
-	a.p.t.Helper()
+	a.t.Helper()
 	for range more {
 		select {
 		case <-a.tick:
 		case <-ctx.Done():
-			a.p.t.Fatal("the takers do not get on")
+			a.t.Fatal("the takers do not get on")
 		}
 	}
 }
@@ -131,12 +144,12 @@ func (a *takers) report(elapsed time.Duration) {
 		took[i] = d.took
 	}
 	slices.Sort(took)
-	a.p.t.Logf("%.0f takes/s, p50 %v, p99 %v", float64(len(took))/elapsed.Seconds(), took[len(took)/2], took[len(took)*99/100])
+	a.t.Logf("%.0f takes/s, p50 %v, p99 %v", float64(len(took))/elapsed.Seconds(), took[len(took)/2], took[len(took)*99/100])
 }
 
 // check replays all decisions in the order of the log on a bucket of its own, in billionths of a token, and compares what it holds in the end.
 func (a *takers) check(end limits.State) {
-	t := a.p.t
+	t := a.t
 	t.Helper()
 	slices.SortFunc(a.done, func(x, y taken) int { return cmp.Compare(x.index, y.index) })
 	const token = int64(time.Second) // a nanosecond gives Rate billionths
@@ -174,34 +187,51 @@ func (a *takers) check(end limits.State) {
 }
 
 // middlewareThroughOutage shows a web server that limits by the group: what it answers while the group is there, is gone, and is there again.
-func middlewareThroughOutage(ctx context.Context, t *testing.T, p *processes, limited *limiter.Limiter) {
+func middlewareThroughOutage(ctx context.Context, t *testing.T, c *cluster, limited *limiter.Limiter) {
 	t.Helper()
-	must[limits.Rule](t)(limited.SetRule(ctx, limits.Rule{Class: "web", Capacity: 2, Rate: 1, PerSeconds: 3600}))
-	hello := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
-	get := func(failure limiter.Failure, deadline time.Duration) int {
+	setRule(ctx, t, limited, limits.Rule{Class: "web", Capacity: 2, Rate: 1, PerSeconds: 3600})
+	const brief, long = 50 * time.Millisecond, within
+	want := func(what string, failure limiter.Failure, deadline time.Duration, status int) {
 		t.Helper()
-		var told error
-		middleware := must[*limiter.Middleware](t)(limiter.NewMiddleware(limiter.MiddlewareConfig{Limits: limited, Class: "web", OnFailure: failure,
-			Deadline: deadline, Key: func(*http.Request) string { return "visitor" }, OnError: func(_ *http.Request, err error) { told = err }}))
-		server := httptest.NewServer(middleware.Wrap(hello))
-		defer server.Close()
-		request := must[*http.Request](t)(http.NewRequestWithContext(ctx, http.MethodGet, server.URL, nil))
-		response := must[*http.Response](t)(server.Client().Do(request))
-		if err := response.Body.Close(); err != nil {
-			t.Error(err)
+		if got := visit(ctx, t, limited, failure, deadline); got != status {
+			t.Errorf("%s: status %d, want %d", what, got, status)
 		}
-		if told != nil && !errors.Is(told, context.DeadlineExceeded) {
-			t.Errorf("told %v", told)
-		}
-		return response.StatusCode
 	}
-	const brief, long = 50 * time.Millisecond, time.Minute
-	same(t, "first", get(limiter.FailClosed, long), http.StatusNoContent)
-	same(t, "second", get(limiter.FailClosed, long), http.StatusNoContent)
-	same(t, "third", get(limiter.FailClosed, long), http.StatusTooManyRequests)
-	p.kill(p.names...)
-	same(t, "closed, without hosts", get(limiter.FailClosed, brief), http.StatusServiceUnavailable)
-	same(t, "open, without hosts", get(limiter.FailOpen, brief), http.StatusNoContent)
-	p.run(p.names...)
-	same(t, "with hosts again", get(limiter.FailOpen, long), http.StatusTooManyRequests)
+	want("first", limiter.FailClosed, long, http.StatusNoContent)
+	want("second", limiter.FailClosed, long, http.StatusNoContent)
+	want("third", limiter.FailClosed, long, http.StatusTooManyRequests)
+	c.each(t, c.Kill)
+	want("closed, without hosts", limiter.FailClosed, brief, http.StatusServiceUnavailable)
+	want("open, without hosts", limiter.FailOpen, brief, http.StatusNoContent)
+	c.each(t, c.Start)
+	want("with hosts again", limiter.FailOpen, long, http.StatusTooManyRequests)
+}
+
+// visit sends a request to a web server with a middleware, and returns the status of the answer.
+func visit(ctx context.Context, t *testing.T, limited *limiter.Limiter, failure limiter.Failure, deadline time.Duration) int {
+	t.Helper()
+	middleware, err := limiter.NewMiddleware(limiter.MiddlewareConfig{Limits: limited, Class: "web", OnFailure: failure, Deadline: deadline,
+		Key: func(*http.Request) string { return "visitor" },
+		OnError: func(_ *http.Request, err error) {
+			if !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("told %v", err)
+			}
+		}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(middleware.Wrap(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })))
+	defer server.Close()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, server.URL, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := server.Client().Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := response.Body.Close(); err != nil {
+		t.Error(err)
+	}
+	return response.StatusCode
 }
