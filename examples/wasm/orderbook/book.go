@@ -66,9 +66,6 @@ var sideNames = [...]protocol.Side{bid: protocol.Buy, ask: protocol.Sell}
 
 func (o *order) open() int64 { return o.quantity - o.filled }
 
-// levelBytes is how much of a place is the same for all orders of a level.
-const levelBytes = 4 + 1 + 8
-
 // appendLevel appends the beginning of a place: instrument, side, and the price so turned that the best one comes first.
 func appendLevel(dst []byte, instrument uint32, side byte, price int64) []byte {
 	rank := uint64(price)

@@ -189,7 +189,7 @@ func TestRefusals(t *testing.T) {
 		{`{"depth":{"instrument":"LEAD"}}`, protocol.CodeNoInstrument, "LEAD"},
 		{`{"trades":{"instrument":"` + strings.Repeat("x", 2000) + `"}}`, protocol.CodeNoInstrument, "xxx"},
 		{`{"depth":{"instrument":"GOLD","limit":1001}}`, protocol.CodeBadPage, "1 to 1000"},
-		{`{"trades":{"instrument":"GOLD","limit":101}}`, protocol.CodeBadPage, "1 to 100"},
+		{`{"trades":{"instrument":"GOLD","limit":21}}`, protocol.CodeBadPage, "1 to 20"},
 		{`{"levels":{"instrument":"GOLD","side":"up"}}`, protocol.CodeBadOrder, "the side"},
 		{`{"levels":{"instrument":"GOLD","side":"buy","after":-1}}`, protocol.CodeBadPrice, "not -1"},
 		{`{"levels":{"instrument":"GOLD","side":"buy","limit":-1}}`, protocol.CodeBadPage, "not -1"},

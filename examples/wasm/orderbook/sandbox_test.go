@@ -10,6 +10,7 @@ import (
 
 	"github.com/groutlabs/grout/examples/wasm/internal/twin"
 	"github.com/groutlabs/grout/examples/wasm/orderbook/protocol"
+	"github.com/groutlabs/grout/sdk"
 	"github.com/groutlabs/grout/sdk/sdktest"
 	"github.com/groutlabs/grout/sdk/sdktest/sandbox"
 )
@@ -168,5 +169,41 @@ func BenchmarkSandbox(b *testing.B) {
 			}
 			twin.Bench(b, []string{place("ada", "sell", 5, 5_000), place("bob", "buy", 5, 5_000)}, preparing...)
 		})
+	}
+}
+
+// BenchmarkUpgradeFull upgrades an exchange that is at every limit, with the longest names.
+func BenchmarkUpgradeFull(b *testing.B) {
+	h := sandbox.New(b)
+	name := func(kind string, n int) string {
+		return fmt.Sprintf("%s%0*d", kind, protocol.MaxNameBytes-len(kind), n)
+	}
+	at := func(instrument int, account string, side protocol.Side, price int64) {
+		h.Events = nil
+		h.MustApply(request("place", protocol.Place{Account: account, Instrument: name("i", instrument), Side: side, Price: price,
+			Quantity: protocol.MaxQuantity / 1_000}))
+	}
+	for n := range protocol.MaxInstruments {
+		h.MustApply(request("list", protocol.Instrument{Instrument: name("i", n)}))
+		for range protocol.KeptTrades {
+			at(n, name("seller", 1), protocol.Sell, protocol.MaxPrice/1_000)
+			at(n, name("buyer", 1), protocol.Buy, protocol.MaxPrice/1_000)
+		}
+	}
+	for n := range protocol.MaxOrders {
+		at(n%protocol.MaxInstruments, name("a", n%2_000), protocol.Buy, int64(1+n/protocol.MaxInstruments))
+	}
+	h.WantRefused(place("ada", "buy", 1, 1), protocol.CodeNoInstrument, "GOLD")
+	h.WantRefused(request("place", protocol.Place{Account: "ada", Instrument: name("i", 0), Side: protocol.Buy, Price: 1, Quantity: 1}),
+		protocol.CodeFull, "open orders")
+	for b.Loop() {
+		exported := h.Export()
+		upgraded := h.UpgradeTo(sandbox.Open(b, sandbox.Config{}))
+		if exported.Kind != sdk.Applied || upgraded.Kind != sdk.Applied {
+			b.Fatalf("%s, %s", exported, upgraded)
+		}
+		b.ReportMetric(float64(exported.Fuel), "fuel/export")
+		b.ReportMetric(float64(upgraded.Fuel), "fuel/migration")
+		b.ReportMetric(float64(len(exported.Output)), "B/export")
 	}
 }

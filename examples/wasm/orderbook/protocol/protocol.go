@@ -17,19 +17,19 @@ const (
 	CodeBadState      = 13
 )
 
-// What an exchange takes. The largest answers are below the sandbox's limit of 512 KiB, and all quantities of a level together,
+// What an exchange takes. An upgrade of one that is full takes three quarters of the fuel there is for it (BenchmarkUpgradeFull). The largest answers are below the sandbox's limit of 512 KiB, and all quantities of a level together,
 // MaxOrders times MaxQuantity, fit into 63 bits.
 const (
 	MaxNameBytes     = 32
-	MaxInstruments   = 10_000
-	MaxOrders        = 200_000
+	MaxInstruments   = 1_000
+	MaxOrders        = 100_000
 	MaxAccountOrders = 10_000
 	MaxPrice         = 1_000_000_000_000
 	MaxQuantity      = 1_000_000_000_000
 	// MaxFills bounds the fills of one command: what is left of its order then is cancelled.
 	MaxFills = 500
 	// KeptTrades is how many trades of an instrument can be asked for.
-	KeptTrades   = 100
+	KeptTrades   = 20
 	MaxPage      = 1_000
 	DefaultPage  = 100
 	DefaultDepth = 10
