@@ -9,16 +9,17 @@ const (
 	MaxNameBytes = 32
 	// MaxTextBytes bounds the text of a message.
 	MaxTextBytes = 2000
-	// MaxRooms and MaxMembers bound the rooms, and who is present in one of them.
-	MaxRooms   = 256
+	// MaxRooms and MaxMembers bound the rooms, and who is present in one of them. BenchmarkFull has what all rooms take.
+	MaxRooms   = 64
 	MaxMembers = 256
 	// MaxMessages and MaxHistoryBytes bound the messages that a room keeps: it forgets the oldest.
 	MaxMessages     = 1000
 	MaxHistoryBytes = 256 << 10
 	// MaxEvents bounds the events that a room keeps for whoever missed some.
-	MaxEvents = 256
-	// MaxPage bounds the messages, events or rooms of one answer; DefaultPage is for a limit of 0.
-	MaxPage     = 200
+	MaxEvents = 64
+	// MaxPage bounds the messages, events or rooms of one answer, so that the longest one is below the sandbox's limit; DefaultPage is for
+	// a limit of 0.
+	MaxPage     = 100
 	DefaultPage = 50
 	// MaxLease bounds a lease.
 	MaxLease = time.Hour

@@ -37,8 +37,10 @@ type terminal struct {
 	// mu is held by whoever writes to out.
 	mu  sync.Mutex
 	out io.Writer
-	// seen is the number of the last event that was shown, oldest the first message.
-	seen, oldest uint64
+	// seen is the number of the last event that was shown, oldest and newest are the messages that were.
+	seen, oldest, newest uint64
+	// catching is held by whoever asks for events: what two ask for would come twice.
+	catching sync.Mutex
 }
 
 // run is in the room until the input or ctx ends.
@@ -120,7 +122,7 @@ func present(members []protocol.Member) string {
 	return fmt.Sprintf("%d here: %s", len(names), strings.Join(names, ", "))
 }
 
-// older shows the messages before one. Those before 0, behind the last, are where the events go on.
+// older shows the messages before one. Before 0, behind the last, those are shown that were not yet, and the events go on from there.
 func (t *terminal) older(ctx context.Context, before uint64, limit int) error {
 	request := protocol.History{Room: t.room, Before: before, Limit: limit}
 	page, err := client.Ask[protocol.Messages](ctx, t.machine, "history", request, client.QueryOptions{})
@@ -133,9 +135,12 @@ func (t *terminal) older(ctx context.Context, before uint64, limit int) error {
 		t.seen = page.Event
 	}
 	for _, m := range page.Messages {
-		t.print("%s", line(m.ID, m.Time, m.User, m.Text))
+		if before > 0 || m.ID > t.newest {
+			t.print("%s", line(m.ID, m.Time, m.User, m.Text))
+			t.newest = max(t.newest, m.ID)
+		}
 	}
-	if len(page.Messages) > 0 {
+	if len(page.Messages) > 0 && (before > 0 || t.oldest == 0) {
 		t.oldest = page.Messages[0].ID
 	}
 	if page.More {
@@ -206,6 +211,8 @@ func (t *terminal) beat(ctx context.Context) error {
 
 // catchUp asks for the events up to one, unless they were shown.
 func (t *terminal) catchUp(ctx context.Context, number uint64) error {
+	t.catching.Lock()
+	defer t.catching.Unlock()
 	for {
 		t.mu.Lock()
 		seen := t.seen
@@ -218,7 +225,7 @@ func (t *terminal) catchUp(ctx context.Context, number uint64) error {
 		var refused *client.RefusedError
 		if errors.As(err, &refused) && refused.Code == protocol.CodeForgotten {
 			t.show("-- the room went on without you, its newest messages are:")
-			return t.older(ctx, 0, t.history)
+			return t.older(ctx, 0, protocol.MaxPage)
 		}
 		if err != nil {
 			return err
@@ -243,6 +250,7 @@ func (t *terminal) happened(e protocol.Event) {
 	switch e.Kind {
 	case protocol.Said:
 		t.print("%s", line(e.ID, e.Time, e.User, e.Text))
+		t.newest = e.ID
 	case protocol.Edited:
 		t.print("-- %s edited #%d: %s", e.User, e.ID, e.Text)
 	case protocol.Deleted:
