@@ -37,7 +37,7 @@ func randomQuery(random *rand.Rand) string {
 	return []string{`{"status":null}`, `{"rules":null}`, fmt.Sprintf(`{"peek":{"class":"a","key":"%d"}}`, random.IntN(12)), `{"take":{}}`}[random.IntN(4)]
 }
 
-var plan = twin.Plan{New: newMachine, Command: randomCommand, Query: randomQuery, Steps: 1_500}
+var plan = twin.Plan{New: newMachine, Command: randomCommand, Query: randomQuery, Steps: 3_000}
 
 // TestSandboxEqualsNative shows that random requests have the same outcomes in the sandbox.
 func TestSandboxEqualsNative(t *testing.T) { twin.Compare(t, plan) }

@@ -36,18 +36,11 @@ func startTalker(t *testing.T, binary, url, name string) *talker {
 	p := &talker{name: name, lines: make(chan string, maxPrinted)}
 	p.command = exec.Command(binary, "-nats-url", url, "-name", name, "-lease", "3s")
 	p.command.Stderr = os.Stderr
-	input, err := p.command.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	output, err := p.command.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
+	p.input = must[io.WriteCloser](t)(p.command.StdinPipe())
+	output := must[io.ReadCloser](t)(p.command.StdoutPipe())
 	if err := p.command.Start(); err != nil {
 		t.Fatal(err)
 	}
-	p.input = input
 	t.Cleanup(func() { _ = p.command.Process.Kill() }) // most have ended
 	go func() {
 		defer close(p.lines)
@@ -101,10 +94,7 @@ func TestChat(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), within)
 	defer cancel()
 	c := start(t, ctx, "chat")
-	binary, err := procs.Build(ctx, c.Dir, "terminal", "github.com/groutlabs/grout/examples/wasm/chat/terminal")
-	if err != nil {
-		t.Fatal(err)
-	}
+	binary := must[string](t)(procs.Build(ctx, c.Dir, "terminal", "github.com/groutlabs/grout/examples/wasm/chat/terminal"))
 	var talkers []*talker
 	for _, name := range []string{"ana", "bo", "cy"} {
 		talkers = append(talkers, startTalker(t, binary, c.URL, name))
@@ -117,7 +107,7 @@ func TestChat(t *testing.T) {
 			}
 		}
 		if round < rounds-1 {
-			c.killLeader(t, ctx, chatRooms)
+			c.restart(t, c.killLeader(t, ctx, chatRooms))
 		}
 		for _, p := range talkers {
 			for len(p.messages) < (round+1)*each*len(talkers) {

@@ -17,60 +17,67 @@ const within = 4 * time.Minute
 // cluster is three hosts with one machine.
 type cluster struct {
 	*procs.Hosts
-	client *client.Client
-	group  *client.Group
+	// name is that of the group, and of the example.
+	name  string
+	group *client.Group
 }
 
 // start starts three hosts and deploys the example of that name.
 func start(t *testing.T, ctx context.Context, name string) *cluster {
 	t.Helper()
 	dir := t.TempDir()
-	must := func(_ string, err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	binary, err := procs.Build(ctx, dir, "grout", procs.Grout)
-	must("", err)
-	server, err := embedded.Start(embedded.Config{})
-	must("", err)
+	binary := must[string](t)(procs.Build(ctx, dir, "grout", procs.Grout))
+	server := must[*embedded.Server](t)(embedded.Start(embedded.Config{}))
 	t.Cleanup(server.Close)
-	c := &cluster{Hosts: &procs.Hosts{Binary: binary, Dir: dir, URL: server.URL(), Names: []string{"h1", "h2", "h3"}}}
+	c := &cluster{name: name, Hosts: &procs.Hosts{Binary: binary, Dir: dir, URL: server.URL(), Names: []string{"h1", "h2", "h3"}}}
 	t.Cleanup(func() {
 		if err := c.Stop(); err != nil {
 			t.Error(err)
 		}
 	})
-	for _, host := range c.Names {
-		must("", c.Start(host))
-	}
+	c.each(t, c.Start)
 	module := filepath.Join(dir, name+".wasm")
-	must(c.CLI(ctx, "build", filepath.Join("..", "..", "..", "..", "examples", "wasm", name), "-o", module))
-	must(c.CLI(ctx, "deploy", name, module, "--replicas", "3"))
-	c.client, err = client.Connect(client.Config{URL: c.URL})
-	must("", err)
-	t.Cleanup(c.client.Close)
-	c.group = c.client.Group(name)
+	must[string](t)(c.CLI(ctx, "build", filepath.Join("..", "..", "..", "..", "examples", "wasm", name), "-o", module))
+	must[string](t)(c.CLI(ctx, "deploy", name, module, "--replicas", "3"))
+	c.group = c.connect(t)
 	return c
 }
 
-// killLeader kills the host that leads, and starts it again once another one does: query has to be one that the machine answers.
-func (c *cluster) killLeader(t *testing.T, ctx context.Context, query string) {
+// must returns the value of a call, and ends the test with its error.
+func must[T any](t *testing.T) func(T, error) T {
+	return func(value T, err error) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return value
+	}
+}
+
+// connect returns the group as a new client has it, with a session of its own.
+func (c *cluster) connect(t *testing.T) *client.Group {
 	t.Helper()
-	before, err := c.group.Query(ctx, []byte(query), client.QueryOptions{})
-	if err == nil {
-		err = c.Kill(before.Leader)
-	}
-	if err != nil {
+	conn := must[*client.Client](t)(client.Connect(client.Config{URL: c.URL}))
+	t.Cleanup(conn.Close)
+	return conn.Group(c.name)
+}
+
+// killLeader kills the host that leads, and returns its name once another one does: query has to be one that the machine answers.
+func (c *cluster) killLeader(t *testing.T, ctx context.Context, query string) string {
+	t.Helper()
+	before := must[client.Result](t)(c.group.Query(ctx, []byte(query), client.QueryOptions{}))
+	if err := c.Kill(before.Leader); err != nil {
 		t.Fatal(err)
 	}
-	after, err := c.group.Query(ctx, []byte(query), client.QueryOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	after := must[client.Result](t)(c.group.Query(ctx, []byte(query), client.QueryOptions{}))
 	t.Logf("%s was killed, %s leads", before.Leader, after.Leader)
-	if err := c.Start(before.Leader); err != nil {
+	return before.Leader
+}
+
+// restart starts a host that was killed.
+func (c *cluster) restart(t *testing.T, host string) {
+	t.Helper()
+	if err := c.Start(host); err != nil {
 		t.Fatal(err)
 	}
 }

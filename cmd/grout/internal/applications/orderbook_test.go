@@ -1,4 +1,4 @@
-package node
+package applications
 
 import (
 	"cmp"
@@ -7,14 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/groutlabs/grout/cmd/grout/internal/procs"
 	"github.com/groutlabs/grout/examples/wasm/orderbook/exchange"
 	"github.com/groutlabs/grout/examples/wasm/orderbook/naive"
 	"github.com/groutlabs/grout/examples/wasm/orderbook/protocol"
@@ -22,9 +19,8 @@ import (
 )
 
 const (
-	traders         = 4
-	ordersOfTrader  = 250
-	exchangeTimeout = 150 * time.Second
+	traders        = 4
+	ordersOfTrader = 250
 )
 
 var exchangeBooks = []string{"GOLD", "TIN"}
@@ -175,32 +171,13 @@ func depthOf(b *naive.Book) protocol.Depth {
 // all, each acknowledged order was matched exactly once and in the order of the log: an independent exchange that is given the
 // commands in that order gives every reply, every trade, and the books of every member and of the events.
 func TestExchangeThroughKills(t *testing.T) {
-	dir, seed := t.TempDir(), rand.Uint64()
+	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
-	binary := must[string](t)(procs.Build(t.Context(), dir, "grout", procs.Grout))
-	c := &cluster{t: t, server: streamServer(t, filepath.Join(dir, "jetstream"), -1), dir: dir, cache: filepath.Join(dir, "compiled"), names: []string{"a", "b", "c"}}
-	t.Cleanup(c.close)
-	hosts := &procs.Hosts{Binary: binary, Dir: dir, URL: c.server.ClientURL(), Names: c.names}
-	t.Cleanup(func() {
-		if err := hosts.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	each := func(do func(string) error, names ...string) {
-		for _, name := range names {
-			if err := do(name); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	each(hosts.Start, c.names...)
-	conn := c.client()
-	c.deploy(conn, "exchange", "orderbook")
-	ctx, cancel := context.WithTimeout(t.Context(), exchangeTimeout)
+	ctx, cancel := context.WithTimeout(t.Context(), within)
 	defer cancel()
-	group := conn.Group("exchange")
-	x := exchange.New(group)
-	events := must[*client.Events](t)(group.Events(">"))
+	c := start(t, ctx, "orderbook")
+	x := exchange.New(c.group)
+	events := must[*client.Events](t)(c.group.Events(">"))
 	for _, name := range exchangeBooks {
 		if err := x.List(ctx, name); err != nil {
 			t.Fatal(err)
@@ -208,9 +185,9 @@ func TestExchangeThroughKills(t *testing.T) {
 	}
 	answers, ended := make(chan acknowledged, traders*ordersOfTrader), make(chan error, traders)
 	for n := range traders {
-		own := c.client()
+		own := c.connect(t)
 		go func() {
-			ended <- trade(ctx, own.Group("exchange"), fmt.Sprintf("trader%d", n), rand.New(rand.NewPCG(seed, uint64(n))), answers)
+			ended <- trade(ctx, own, fmt.Sprintf("trader%d", n), rand.New(rand.NewPCG(seed, uint64(n))), answers)
 		}()
 	}
 	var all []acknowledged
@@ -230,17 +207,15 @@ func TestExchangeThroughKills(t *testing.T) {
 	}
 	for _, part := range []int{2, 5} {
 		upTo(part)
-		leader := must[client.Result](t)(group.Query(ctx, []byte(`{"instruments":{}}`), client.QueryOptions{})).Leader
-		each(hosts.Kill, leader)
+		dead := c.killLeader(t, ctx, `{"instruments":{}}`)
 		upTo(part + 1)
-		each(hosts.Start, leader)
+		c.restart(t, dead)
 	}
 	upTo(8)
-	each(hosts.Kill, c.names...)
-	each(hosts.Start, c.names...)
+	c.killAll(t)
 	upTo(10)
 	e := replay(t, all)
-	compareMembers(ctx, t, x, c.names, e, all[len(all)-1].index)
+	compareMembers(ctx, t, x, c.Names, e, all[len(all)-1].index)
 	followBooks(ctx, t, events, e.Books)
 	t.Logf("%d commands, %d and %d trades", len(all), len(e.Books["GOLD"].Trades), len(e.Books["TIN"].Trades))
 }

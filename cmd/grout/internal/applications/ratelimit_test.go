@@ -47,33 +47,24 @@ func TestRateLimitThroughKills(t *testing.T) {
 	defer cancel()
 	c := start(t, ctx, "ratelimit")
 	limited := limiter.New(c.group)
-	setRule(ctx, t, limited, sharedRule)
+	must[limits.Rule](t)(limited.SetRule(ctx, sharedRule))
 	all := startTakers(ctx, t, c, 8)
 	const each = 400
 	began := time.Now()
 	all.await(ctx, 5*each)
 	all.report(time.Since(began))
 	for range 3 {
-		c.killLeader(t, ctx, `{"status":null}`)
+		dead := c.killLeader(t, ctx, `{"status":null}`)
+		all.await(ctx, each)
+		c.restart(t, dead)
 		all.await(ctx, each)
 	}
 	c.killAll(t)
 	all.await(ctx, each)
 	all.stop()
 	all.work.Wait()
-	end, err := limited.Peek(ctx, limits.Bucket{Class: sharedRule.Class, Key: "key"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	all.check(end)
+	all.check(must[limits.State](t)(limited.Peek(ctx, limits.Bucket{Class: sharedRule.Class, Key: "key"})))
 	middlewareThroughOutage(ctx, t, c, limited)
-}
-
-func setRule(ctx context.Context, t *testing.T, limited *limiter.Limiter, rule limits.Rule) {
-	t.Helper()
-	if _, err := limited.SetRule(ctx, rule); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // startTakers starts clients with a connection and a session each.
@@ -83,12 +74,7 @@ func startTakers(ctx context.Context, t *testing.T, c *cluster, clients int) *ta
 	a.stop = stop
 	t.Cleanup(func() { stop(); a.work.Wait() })
 	for i := range clients {
-		own, err := client.Connect(client.Config{URL: c.URL})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(own.Close)
-		group := own.Group(c.group.Name()).Typed(client.MessagePack)
+		group := c.connect(t).Typed(client.MessagePack)
 		a.work.Go(func() {
 			for n := i; running.Err() == nil; n++ {
 				// One that is under way is waited for after the stop: its outcome has to be known.
@@ -189,7 +175,7 @@ func (a *takers) check(end limits.State) {
 // middlewareThroughOutage shows a web server that limits by the group: what it answers while the group is there, is gone, and is there again.
 func middlewareThroughOutage(ctx context.Context, t *testing.T, c *cluster, limited *limiter.Limiter) {
 	t.Helper()
-	setRule(ctx, t, limited, limits.Rule{Class: "web", Capacity: 2, Rate: 1, PerSeconds: 3600})
+	must[limits.Rule](t)(limited.SetRule(ctx, limits.Rule{Class: "web", Capacity: 2, Rate: 1, PerSeconds: 3600}))
 	const brief, long = 50 * time.Millisecond, within
 	want := func(what string, failure limiter.Failure, deadline time.Duration, status int) {
 		t.Helper()
@@ -210,26 +196,17 @@ func middlewareThroughOutage(ctx context.Context, t *testing.T, c *cluster, limi
 // visit sends a request to a web server with a middleware, and returns the status of the answer.
 func visit(ctx context.Context, t *testing.T, limited *limiter.Limiter, failure limiter.Failure, deadline time.Duration) int {
 	t.Helper()
-	middleware, err := limiter.NewMiddleware(limiter.MiddlewareConfig{Limits: limited, Class: "web", OnFailure: failure, Deadline: deadline,
+	middleware := must[*limiter.Middleware](t)(limiter.NewMiddleware(limiter.MiddlewareConfig{Limits: limited, Class: "web", OnFailure: failure, Deadline: deadline,
 		Key: func(*http.Request) string { return "visitor" },
 		OnError: func(_ *http.Request, err error) {
 			if !errors.Is(err, context.DeadlineExceeded) {
 				t.Errorf("told %v", err)
 			}
-		}})
-	if err != nil {
-		t.Fatal(err)
-	}
+		}}))
 	server := httptest.NewServer(middleware.Wrap(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })))
 	defer server.Close()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, server.URL, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	response, err := server.Client().Do(request)
-	if err != nil {
-		t.Fatal(err)
-	}
+	request := must[*http.Request](t)(http.NewRequestWithContext(ctx, http.MethodGet, server.URL, nil))
+	response := must[*http.Response](t)(server.Client().Do(request))
 	if err := response.Body.Close(); err != nil {
 		t.Error(err)
 	}

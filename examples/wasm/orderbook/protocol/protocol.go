@@ -17,8 +17,9 @@ const (
 	CodeBadState      = 13
 )
 
-// What an exchange takes. An upgrade of one that is full takes three quarters of the fuel there is for it (BenchmarkUpgradeFull). The largest answers are below the sandbox's limit of 512 KiB, and all quantities of a level together,
-// MaxOrders times MaxQuantity, fit into 63 bits.
+// What an exchange takes. An upgrade of one that is full takes three quarters of the fuel there is for it (BenchmarkUpgradeFull). The
+// largest answers are below the sandbox's limit of 512 KiB, and all quantities of a level together, MaxOrders times MaxQuantity, fit
+// into 63 bits.
 const (
 	MaxNameBytes     = 32
 	MaxInstruments   = 1_000
