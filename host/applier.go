@@ -40,6 +40,8 @@ type applier struct {
 	parked   []work
 	epoch    atomic.Uint64
 	backlog  atomic.Int64
+	// restores counts those that were queued and are neither done nor dropped.
+	restores atomic.Int64
 	// asked counts the queries that were queued and not yet run or dropped.
 	asked atomic.Int64
 	// applied is the index of the last applied entry. terms are stored before it and so never behind it;
@@ -101,6 +103,7 @@ func (a *applier) reached(index consensus.Index) {
 func (a *applier) add(w work) {
 	if w.restore != nil {
 		a.supersede()
+		a.restores.Add(1)
 	}
 	size := 0
 	for _, e := range w.entries {
@@ -138,6 +141,7 @@ func (a *applier) halt() {
 	for i := range queue {
 		a.drop(&queue[i])
 	}
+	a.ring() // what is parked is dropped, too
 }
 
 // resume takes work again. The first has to be a restore.
@@ -153,7 +157,14 @@ func (a *applier) drop(w *work) {
 		a.backlog.Add(-int64(len(e.Payload)))
 	}
 	a.asked.Add(-int64(len(w.queries)))
+	if w.restore != nil {
+		a.restores.Add(-1)
+	}
 }
+
+// restoring reports whether the chunks of a snapshot that this applier was given are still needed. They are not
+// when the snapshot waits for a module: another one may take its place.
+func (a *applier) restoring() bool { return a.restores.Load() > 0 && !a.waits() }
 
 // busy reports whether a leader should take no more commands for now.
 func (a *applier) busy() bool { return a.backlog.Load() > maxBacklogBytes }
@@ -226,6 +237,7 @@ func (a *applier) do(w *work) error {
 		} else if err != nil {
 			return err
 		}
+		a.restores.Add(-1)
 		terms := a.replica.terms // an equal office says nothing about what came before it
 		a.terms.Store(&terms)
 		a.reached(w.restore.anchor.Index)

@@ -272,34 +272,63 @@ func (s *BlobStore) Get(d Digest) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if digestOf(data) != d {
-		return nil, fmt.Errorf("%w blob: the bytes of %s in %s have another digest", ErrCorrupt, blobName(d), s.dir)
+	if err := s.verify(d, data); err != nil {
+		return nil, err
 	}
 	return data, nil
 }
 
+// GetInto is Get of a blob of a known size, which it writes over into.
+func (s *BlobStore) GetInto(d Digest, into []byte) error {
+	size, ok := s.size(d)
+	switch {
+	case !ok:
+		return fmt.Errorf("%w: %x in %s", ErrMissing, d, s.dir)
+	case size != int64(len(into)):
+		return fmt.Errorf("%w blob: %s in %s has %d bytes instead of %d", ErrCorrupt, blobName(d), s.dir, size, len(into))
+	}
+	n, err := s.readInto(d, 0, into)
+	if err != nil {
+		return err
+	}
+	return s.verify(d, into[:n])
+}
+
+func (s *BlobStore) verify(d Digest, data []byte) error {
+	if digestOf(data) != d {
+		return fmt.Errorf("%w blob: the bytes of %s in %s have another digest", ErrCorrupt, blobName(d), s.dir)
+	}
+	return nil
+}
+
 // read returns length bytes from offset, or fewer when the file has become shorter.
 func (s *BlobStore) read(d Digest, offset, length int64) ([]byte, error) {
+	data := make([]byte, length)
+	n, err := s.readInto(d, offset, data)
+	return data[:n], err
+}
+
+// readInto fills data from offset, or a part of it when the file has become shorter.
+func (s *BlobStore) readInto(d Digest, offset int64, data []byte) (int, error) {
 	name := s.file(d)
 	file, err := s.files.Open(name)
 	if errors.Is(err, fs.ErrNotExist) && name != s.file(d) {
 		file, err = s.files.Open(s.file(d)) // it has got its name meanwhile
 	}
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%w: %x in %s", ErrMissing, d, s.dir)
+		return 0, fmt.Errorf("%w: %x in %s", ErrMissing, d, s.dir)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("host: reading a blob in %s: %w", s.dir, err)
+		return 0, fmt.Errorf("host: reading a blob in %s: %w", s.dir, err)
 	}
-	data := make([]byte, length)
 	n, err := file.ReadAt(data, offset)
 	if errors.Is(err, io.EOF) {
 		err = nil
 	}
 	if err := errors.Join(err, file.Close()); err != nil {
-		return nil, fmt.Errorf("host: reading a blob in %s: %w", s.dir, err)
+		return 0, fmt.Errorf("host: reading a blob in %s: %w", s.dir, err)
 	}
-	return data[:n], nil
+	return n, nil
 }
 
 // Piece reads part of a blob, without checking its digest: the reader checks the whole.

@@ -66,6 +66,16 @@ func TestBlobsSurvive(t *testing.T) {
 	if _, err := s.Get(Digest{1}); !errors.Is(err, ErrMissing) {
 		t.Errorf("a missing blob: %v", err)
 	}
+	into := make([]byte, len("one"))
+	if err := s.GetInto(d, into); err != nil || string(into) != "one" {
+		t.Errorf("into a buffer: %q, %v", into, err)
+	}
+	if err := s.GetInto(d, make([]byte, 4)); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("into a buffer of another size: %v", err)
+	}
+	if err := s.GetInto(Digest{1}, into); !errors.Is(err, ErrMissing) {
+		t.Errorf("a missing blob, into a buffer: %v", err)
+	}
 }
 
 // TestDamagedBlobs shows that bytes with another digest are never returned as the blob.
@@ -77,6 +87,9 @@ func TestDamagedBlobs(t *testing.T) {
 		write(t, s.path(d), harm)
 		if _, err := s.Get(d); !errors.Is(err, ErrCorrupt) {
 			t.Errorf("%q: %v", harm, err)
+		}
+		if err := s.GetInto(d, make([]byte, len("honest"))); !errors.Is(err, ErrCorrupt) {
+			t.Errorf("%q, into a buffer: %v", harm, err)
 		}
 	}
 	if _, _, err := s.Piece(d, 0, 6); err == nil {

@@ -113,17 +113,14 @@ func parseManifest(packed []byte) (*manifest, error) {
 	return &m, nil
 }
 
-// loadImage reads the whole image that a manifest describes.
+// loadImage reads the image that a manifest describes, but for the machine's pages: those stay in the store until a
+// machine takes them, and have to be kept so long.
 func loadImage(store *BlobStore, m *manifest) (replicaImage, error) {
-	image := replicaImage{anchor: m.Anchor, module: m.Module, header: m.Header, loaded: true}
+	image := replicaImage{anchor: m.Anchor, module: m.Module, header: m.Header, chunks: store}
 	for i := 0; i < len(m.Pages); i += 32 {
 		var page *imagePage
 		if d := Digest(m.Pages[i : i+32]); d != (Digest{}) {
-			data, err := store.Get(d)
-			if err != nil {
-				return replicaImage{}, fmt.Errorf("page %d of the snapshot at %s: %w", i/32, m.Anchor, err)
-			}
-			page = &imagePage{data: data, digest: d, stored: true}
+			page = &imagePage{digest: d, stored: true}
 		}
 		image.pages = append(image.pages, page)
 	}

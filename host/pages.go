@@ -11,7 +11,7 @@ import (
 // imagePage is one page of a machine's state, shared by all images in which it is the same. It is the
 // applier's until its first image is handed over, and then that of whoever saves images, one at a time.
 type imagePage struct {
-	// data is nil once it is stored.
+	// data is nil when it is stored.
 	data   []byte
 	digest Digest
 	// stored is set when the member's chunks have it, as a part of its own latest snapshot or of the one
@@ -67,15 +67,46 @@ func (r *replica) capture() ([]byte, []*imagePage, error) {
 	return changes.Header, pages, nil
 }
 
-// machineImage is the image with all its pages, for Machine.Restore.
-func (i *replicaImage) machineImage() Image {
+// load restores a machine to the image: page by page, if it can take it so.
+func (i *replicaImage) load(machine Machine) error {
+	if loader, ok := machine.(Loader); ok {
+		return loader.Load(i.header, len(i.pages), i.read)
+	}
 	image := Image{Header: i.header, Pages: make([][]byte, len(i.pages))}
 	for n, p := range i.pages {
-		if p != nil {
+		switch {
+		case p == nil:
+		case p.data != nil:
 			image.Pages[n] = p.data
+		default:
+			data, err := i.chunks.Get(p.digest)
+			if err != nil {
+				return i.unreadable(n, err)
+			}
+			image.Pages[n] = data
 		}
 	}
-	return image
+	return machine.Restore(image)
+}
+
+// read writes one page over its argument, and reports false for a page of zeros.
+func (i *replicaImage) read(page int, into []byte) (bool, error) {
+	p := i.pages[page]
+	switch {
+	case p == nil:
+		return false, nil
+	case p.data == nil:
+		if err := i.chunks.GetInto(p.digest, into); err != nil {
+			return false, i.unreadable(page, err)
+		}
+	case copy(into, p.data) != len(into):
+		return false, i.unreadable(page, fmt.Errorf("%w image: it has %d bytes, the machine's pages have %d", ErrCorrupt, len(p.data), len(into)))
+	}
+	return true, nil
+}
+
+func (i *replicaImage) unreadable(page int, err error) error {
+	return fmt.Errorf("page %d of the snapshot at %s: %w", page, i.anchor, err)
 }
 
 // adopt makes an image that the machine was restored to the one that changes are told from.
@@ -84,13 +115,7 @@ func (r *replica) adopt(image *replicaImage) {
 	if _, ok := r.machine.(Changer); !ok {
 		return
 	}
-	if r.pages = image.pages; image.loaded {
-		for _, p := range image.pages {
-			if p != nil {
-				p.data = nil
-			}
-		}
-	}
+	r.pages = image.pages
 }
 
 // save stores the page, if it is not stored, and returns its digest: zero for a page of zeros.

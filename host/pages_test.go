@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/groutlabs/grout/consensus"
 )
@@ -201,3 +202,89 @@ func TestForgottenPages(t *testing.T) {
 		t.Error("its page is not stored")
 	}
 }
+
+// TestPagesAreLoadedOneByOne shows that a machine which can take it so gets the pages of a snapshot in their order, each
+// from the store when its turn has come, and that a page which is gone or has another size ends the restore.
+func TestPagesAreLoadedOneByOne(t *testing.T) {
+	s, store := newSheet(5), openBlobs(t, t.TempDir())
+	r := begun(s)
+	s.write(1, "one")
+	s.write(4, "four")
+	_, digest := snapshot(t, r, store)
+	load := func(page int) (*loadingSheet, error) {
+		into := &loadingSheet{sheet: newSheet(5), pageBytes: page}
+		m := must(loadManifest(store, digest))
+		return into, begun(into).restore(must(loadImage(store, m)))
+	}
+	got, err := load(PageBytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, page := range s.pages {
+		if !bytes.Equal(got.pages[i], page) {
+			t.Errorf("page %d is another", i)
+		}
+	}
+	if _, err := load(PageBytes / 2); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("pages of another size: %v", err)
+	}
+	if err := store.Delete(digestOf(s.pages[4])); err != nil {
+		t.Fatal(err)
+	}
+	if got, err = load(PageBytes); !errors.Is(err, ErrMissing) || got.pages[1] == nil {
+		t.Errorf("a page that is gone: %v", err)
+	}
+}
+
+// loadingSheet is a sheet that is a Loader.
+type loadingSheet struct {
+	*sheet
+	pageBytes int
+}
+
+func (s *loadingSheet) Load(_ []byte, pages int, read func(page int, into []byte) (bool, error)) error {
+	for i := range pages {
+		page := make([]byte, s.pageBytes)
+		data, err := read(i, page)
+		if err != nil {
+			return err
+		}
+		if data {
+			s.pages[i] = page
+		}
+	}
+	return nil
+}
+
+// TestARestoreThatWaitsForAModule shows that an applier's restore keeps other snapshots away until it is done or
+// dropped, but not while it waits for a module, which may never come.
+func TestARestoreThatWaitsForAModule(t *testing.T) {
+	a := newApplier(1, begun(newSheet(1)), lackNothing{}, time.Now)
+	a.add(work{restore: &replicaImage{}})
+	if !a.restoring() {
+		t.Error("a queued restore does not count")
+	}
+	a.stall(a.take()[0], Digest{1})
+	if a.restoring() {
+		t.Error("a restore that waits for a module keeps others away")
+	}
+	<-a.wake
+	a.halt()
+	select {
+	case <-a.wake:
+	default:
+		t.Fatal("the applier is not told that its work is to be dropped")
+	}
+	for _, w := range a.take() {
+		if err := a.do(&w); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := a.restores.Load(); n != 0 {
+		t.Errorf("%d restores are under way, all were dropped", n)
+	}
+}
+
+type lackNothing struct{ groupEvents }
+
+func (lackNothing) lacks(Digest) {}

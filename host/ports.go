@@ -69,6 +69,14 @@ type View interface {
 	Close() error
 }
 
+// Loader is a Machine that takes an image in page by page, which need not be in memory then.
+type Loader interface {
+	// Load is Restore of an image of so many pages. It has read write each of them, in their order, over its argument,
+	// which has the size of a page; for a page of zeros read may report false instead and leave its argument alone.
+	// After an error of read the machine's state is in doubt, and every later call returns the error.
+	Load(header []byte, pages int, read func(page int, into []byte) (data bool, err error)) error
+}
+
 // Changer is a Machine that knows what changed since its last snapshot.
 type Changer interface {
 	// Changes returns what changed since the last call of Changes or Restore; the first has all that is not zero. The

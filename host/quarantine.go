@@ -148,7 +148,7 @@ func (g *group) repair() {
 		g.plead()
 	}
 	switch {
-	case g.saving != nil || g.fetch.cancel != nil || q.installing:
+	case g.saving != nil || g.fetch.cancel != nil || q.installing || g.applier.restoring():
 		return
 	case q.fetched != nil:
 		g.adoptAgreed()

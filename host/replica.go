@@ -164,7 +164,7 @@ func (r *replica) image() (replicaImage, error) {
 }
 
 // restore replaces the whole replica, its machine too when the image is of another. With an error
-// nothing has changed, but for what Machine.Restore says.
+// nothing has changed, but for what Machine.Restore and Loader.Load say.
 func (r *replica) restore(image replicaImage) error {
 	var stored storedReplica
 	if err := unpack(image.state, &stored); err != nil {
@@ -190,7 +190,7 @@ func (r *replica) restore(image replicaImage) error {
 	if !fresh {
 		r.still()
 	}
-	if err := machine.Restore(image.machineImage()); err != nil {
+	if err := image.load(machine); err != nil {
 		if fresh {
 			err = errors.Join(err, machine.Close())
 		}
@@ -220,8 +220,8 @@ type replicaImage struct {
 	// header and pages are the machine's, as in Image; a nil page is all zero.
 	header []byte
 	pages  []*imagePage
-	// loaded is set when all pages came from the member's chunks.
-	loaded bool
+	// chunks have all pages, which then bring no data of their own; nil for an image of a running machine.
+	chunks *BlobStore
 	// module is the machine's, and upgraded the index of the entry that brought it.
 	module   Digest
 	upgraded consensus.Index

@@ -149,5 +149,19 @@ func (m *simMachine) Restore(image Image) error {
 	return nil
 }
 
+// Load implements Loader.
+func (m *simMachine) Load(header []byte, pages int, read func(page int, into []byte) (bool, error)) error {
+	image := Image{Header: header, Pages: make([][]byte, pages)}
+	for i := range pages {
+		page := make([]byte, 8*len(m.cells)/simPages)
+		if data, err := read(i, page); err != nil {
+			return err
+		} else if data {
+			image.Pages[i] = page
+		}
+	}
+	return m.Restore(image)
+}
+
 // Close implements Machine.
 func (m *simMachine) Close() error { return nil }

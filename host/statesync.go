@@ -149,7 +149,7 @@ func (g *group) mark() error {
 // offered begins to fetch a snapshot that the leader offers, unless this member is busy with one.
 // The leader repeats its offer with every heartbeat.
 func (g *group) offered(offer consensus.StateSyncOffer) {
-	if g.saving != nil || g.fetch.cancel != nil || g.fetch.installing || g.quarantine != nil {
+	if g.saving != nil || g.fetch.cancel != nil || g.fetch.installing || g.applier.restoring() || g.quarantine != nil {
 		return
 	}
 	if len(offer.Snapshot.Manifest) != len(Digest{}) {

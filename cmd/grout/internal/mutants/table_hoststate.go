@@ -79,6 +79,14 @@ var hostState = []mutation{
 		edits: []edit{{"g.saving != nil || g.fetch.cancel != nil || g.fetch.installing", "g.saving != nil || g.fetch.cancel != nil"}},
 	},
 	{
+		name: "fetches-while-restoring", breaks: "R8", file: "host/statesync.go", tests: inHost("TestOneSnapshotAtATime"),
+		edits: []edit{{"g.fetch.installing || g.applier.restoring()", "g.fetch.installing"}},
+	},
+	{
+		name: "parked-restore-waits-for-ever", breaks: "R8", file: "host/applier.go", tests: inHost("TestARestoreThatWaitsForAModule"),
+		edits: []edit{{"	a.ring() // what is parked is dropped, too\n", ""}},
+	},
+	{
 		name: "retained-chunks-deleted", breaks: "R8", file: "host/statesync.go", tests: inHost("TestSnapshotsAreEqual"),
 		edits: []edit{{"for _, d := range []Digest{g.fetch.previous, digest} {", "for _, d := range []Digest{g.fetch.previous} {"}},
 	},

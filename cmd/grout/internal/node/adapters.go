@@ -147,6 +147,11 @@ func (m machine) Restore(image host.Image) error {
 	return m.running.Restore(wasmsm.Image{Header: image.Header, Pages: image.Pages})
 }
 
+// Load implements host.Loader.
+func (m machine) Load(header []byte, pages int, read func(page int, into []byte) (bool, error)) error {
+	return m.running.Load(header, pages, read)
+}
+
 // Changes implements host.Changer.
 func (m machine) Changes() (host.Changes, error) {
 	changes, err := m.running.Changes()
