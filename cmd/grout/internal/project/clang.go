@@ -2,7 +2,9 @@ package project
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -43,14 +45,35 @@ func checkClang(ctx context.Context, dir string) error {
 	return nil
 }
 
+// cFlagsFile has a folder's own flags for clang, one in each line, as editors and other tools for C read it.
+const cFlagsFile = "compile_flags.txt"
+
+// ownFlags are those of a folder's cFlagsFile, none without one.
+func ownFlags(dir string) (flags []string, err error) {
+	text, err := os.ReadFile(filepath.Join(dir, cFlagsFile))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	for line := range strings.Lines(string(text)) {
+		if flag := strings.TrimSpace(line); flag != "" {
+			flags = append(flags, flag)
+		}
+	}
+	return flags, nil
+}
+
 // compileC compiles all C files of a folder. grout.h is found there, or else taken from this program.
 func compileC(ctx context.Context, dir, out string, strip bool) error {
 	headers := filepath.Dir(out)
 	if err := os.WriteFile(filepath.Join(headers, "grout.h"), c.Header, 0o644); err != nil {
 		return fmt.Errorf("project: build %s: %w", dir, err)
 	}
-	arguments := append(c.Flags(strip), "-idirafter", headers, "-o", out)
-	command := exec.CommandContext(ctx, "clang", append(arguments, cFiles(dir)...)...)
+	own, err := ownFlags(dir)
+	if err != nil {
+		return fmt.Errorf("project: build %s: %w", dir, err)
+	}
+	arguments := slices.Concat(c.Flags(strip), []string{"-idirafter", headers, "-o", out}, cFiles(dir), own) // the last one of two flags counts
+	command := exec.CommandContext(ctx, "clang", arguments...)
 	command.Dir = dir
 	return runCompiler(ctx, dir, "clang", command)
 }
