@@ -25,6 +25,23 @@ type cluster struct {
 // start starts three hosts and deploys the example of that name.
 func start(t *testing.T, ctx context.Context, name string) *cluster {
 	t.Helper()
+	c := hosts(t, ctx, name)
+	module := filepath.Join(c.Dir, name+".wasm")
+	must[string](t)(c.CLI(ctx, "build", filepath.Join("..", "..", "..", "..", "examples", "wasm", name), "-o", module))
+	c.deploy(t, ctx, module)
+	return c
+}
+
+// deploy deploys the cluster's machine.
+func (c *cluster) deploy(t *testing.T, ctx context.Context, module string, more ...string) {
+	t.Helper()
+	must[string](t)(c.CLI(ctx, append([]string{"deploy", c.name, module, "--replicas", "3"}, more...)...))
+	c.group = c.connect(t)
+}
+
+// hosts starts three hosts for a machine of that name.
+func hosts(t *testing.T, ctx context.Context, name string) *cluster {
+	t.Helper()
 	dir := t.TempDir()
 	binary := must[string](t)(procs.Build(ctx, dir, "grout", procs.Grout))
 	server := must[*embedded.Server](t)(embedded.Start(embedded.Config{}))
@@ -36,10 +53,6 @@ func start(t *testing.T, ctx context.Context, name string) *cluster {
 		}
 	})
 	c.each(t, c.Start)
-	module := filepath.Join(dir, name+".wasm")
-	must[string](t)(c.CLI(ctx, "build", filepath.Join("..", "..", "..", "..", "examples", "wasm", name), "-o", module))
-	must[string](t)(c.CLI(ctx, "deploy", name, module, "--replicas", "3"))
-	c.group = c.connect(t)
 	return c
 }
 

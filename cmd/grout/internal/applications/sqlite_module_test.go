@@ -57,5 +57,10 @@ func buildSQLite(t testing.TB) string {
 // openSQLite returns a harness for a database in the sandbox that no other test has.
 func openSQLite(t testing.TB) *sdktest.Harness {
 	t.Helper()
-	return sdktest.Open(t, sandbox.Open(t, sandbox.Config{File: buildSQLite(t)}))
+	return sdktest.Open(t, openDriver(t))
+}
+
+func openDriver(t testing.TB) sdktest.Driver {
+	t.Helper()
+	return sandbox.Open(t, sandbox.Config{File: buildSQLite(t)})
 }

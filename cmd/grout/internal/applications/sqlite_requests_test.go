@@ -48,59 +48,62 @@ func TestSQLiteRequests(t *testing.T) {
 	}
 }
 
+// sqliteRefusals are commands that are refused, with the code and a part of the message. A t holds (1, 10), and each child is to have its t.
+var sqliteRefusals = map[string]struct {
+	code  int32
+	words string
+}{
+	"":                                             {1, "there is no statement"},
+	" ; -- nothing":                                {1, "there is no statement"},
+	`{"batch": []}`:                                {1, "there is no statement"},
+	`{"sql": "SELECT 1"`:                           {1, "begins like JSON and is none"},
+	`{"sequel": "SELECT 1"}`:                       {1, `the field "sequel" is none of sql, args and batch`},
+	`{"sql": 1}`:                                   {1, "sql is"},
+	`{"args": [1]}`:                                {1, "sql is"},
+	`{"sql": "SELECT ?", "args": 1}`:               {1, "args is an array, or an object"},
+	`{"batch": 1}`:                                 {1, "batch is an array"},
+	`{"batch": [1]}`:                               {1, "each request of a batch is an object"},
+	`{"batch": [], "sql": "x"}`:                    {1, "inside, not beside it"},
+	`{"batch": [{"batch": []}]}`:                   {1, "a batch cannot be in a batch"},
+	"SELECT ?":                                     {1, "the statement has parameters: send it as"},
+	`{"sql": "SELECT ?, ?", "args": [1]}`:          {1, "the statement has 2 parameters, args has 1 values"},
+	`{"sql": "SELECT ?", "args": [1, 2]}`:          {1, "args has more values"},
+	`{"sql": "SELECT :a", "args": {"b": 1}}`:       {1, `no parameter of the name "b"`},
+	`{"sql": "SELECT ?", "args": [[1]]}`:           {1, "args: value 1 is neither"},
+	`{"sql": "SELECT ?", "args": [{"blob": "x"}]}`: {1, "args: value 1 is neither"},
+	`{"sql": "SELECT ?; SELECT 1", "args": [1]}`:   {1, "put each into a request of a batch"},
+	"SELEC 1":                                      {2, `near "SELEC": syntax error`},
+	"SELECT * FROM missing":                        {2, "no such table: missing"},
+	"SELECT \"double\"":                            {2, `no such column: "double"`},
+	"INSERT INTO t VALUES (2, 2); SELECT broken":   {2, "statement 2: no such column: broken"},
+	"SELECT load_extension('x')":                   {2, "no such function: load_extension"},
+	"SELECT datetime('now', 'localtime')":          {2, "local time unavailable"},
+	"VACUUM":                                       {2, "cannot VACUUM from within a transaction"},
+	"BEGIN":                                        {3, "each command is one transaction"},
+	"COMMIT":                                       {3, "each command is one transaction"},
+	"SAVEPOINT s":                                  {3, "each command is one transaction"},
+	"ATTACH 'x' AS y":                              {3, "it is one file"},
+	"PRAGMA journal_mode = DELETE":                 {3, "settings are the machine's own"},
+	"PRAGMA writable_schema = 1":                   {3, "settings are the machine's own"},
+	"PRAGMA foreign_keys = 0":                      {3, "settings are the machine's own"},
+	"CREATE TEMP TABLE x (y)":                      {3, "use a table, or WITH"},
+	"INSERT INTO t VALUES (2, -1)":                 {4, "CHECK constraint failed: n >= 0"},
+	"INSERT INTO t VALUES (2, 1), (1, 1)":          {4, "UNIQUE constraint failed: t.id"},
+	"INSERT INTO child VALUES (5)":                 {4, "FOREIGN KEY constraint failed"},
+	`{"batch": [{"sql": "DELETE FROM t"}, {"sql": "INSERT INTO t VALUES (3, NULL)"}]}`:           {4, "statement 2: NOT NULL constraint failed: t.n"},
+	"WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n+1 FROM c LIMIT 200000) SELECT n FROM c": {5, "more than 500 KiB"},
+	"SELECT zeroblob(2000000000)":                         {5, "too big"},
+	"CREATE TABLE big AS SELECT zeroblob(900000000) AS b": {6, "16 MiB"},
+	"WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n+1 FROM c LIMIT 900000) SELECT n, hex(n) FROM c ORDER BY random()": {6, "16 MiB"},
+}
+
 // TestSQLiteRefusals shows every refusal, as a command and where it can be one as a query, and that none changes anything.
 func TestSQLiteRefusals(t *testing.T) {
 	h := openSQLite(t)
 	h.MustApply(`CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER NOT NULL CHECK (n >= 0));
 		CREATE TABLE child (t INTEGER NOT NULL REFERENCES t (id) DEFERRABLE INITIALLY DEFERRED);
 		INSERT INTO t VALUES (1, 10)`)
-	for command, want := range map[string]struct {
-		code  int32
-		words string
-	}{
-		"":                                             {1, "there is no statement"},
-		" ; -- nothing":                                {1, "there is no statement"},
-		`{"batch": []}`:                                {1, "there is no statement"},
-		`{"sql": "SELECT 1"`:                           {1, "begins like JSON and is none"},
-		`{"sequel": "SELECT 1"}`:                       {1, `the field "sequel" is none of sql, args and batch`},
-		`{"sql": 1}`:                                   {1, "sql is"},
-		`{"args": [1]}`:                                {1, "sql is"},
-		`{"sql": "SELECT ?", "args": 1}`:               {1, "args is an array, or an object"},
-		`{"batch": 1}`:                                 {1, "batch is an array"},
-		`{"batch": [1]}`:                               {1, "each request of a batch is an object"},
-		`{"batch": [], "sql": "x"}`:                    {1, "inside, not beside it"},
-		`{"batch": [{"batch": []}]}`:                   {1, "a batch cannot be in a batch"},
-		"SELECT ?":                                     {1, "the statement has parameters: send it as"},
-		`{"sql": "SELECT ?, ?", "args": [1]}`:          {1, "the statement has 2 parameters, args has 1 values"},
-		`{"sql": "SELECT ?", "args": [1, 2]}`:          {1, "args has more values"},
-		`{"sql": "SELECT :a", "args": {"b": 1}}`:       {1, `no parameter of the name "b"`},
-		`{"sql": "SELECT ?", "args": [[1]]}`:           {1, "args: value 1 is neither"},
-		`{"sql": "SELECT ?", "args": [{"blob": "x"}]}`: {1, "args: value 1 is neither"},
-		`{"sql": "SELECT ?; SELECT 1", "args": [1]}`:   {1, "put each into a request of a batch"},
-		"SELEC 1":                                      {2, `near "SELEC": syntax error`},
-		"SELECT * FROM missing":                        {2, "no such table: missing"},
-		"SELECT \"double\"":                            {2, `no such column: "double"`},
-		"INSERT INTO t VALUES (2, 2); SELECT broken":   {2, "statement 2: no such column: broken"},
-		"SELECT load_extension('x')":                   {2, "no such function: load_extension"},
-		"SELECT datetime('now', 'localtime')":          {2, "local time unavailable"},
-		"VACUUM":                                       {2, "cannot VACUUM from within a transaction"},
-		"BEGIN":                                        {3, "each command is one transaction"},
-		"COMMIT":                                       {3, "each command is one transaction"},
-		"SAVEPOINT s":                                  {3, "each command is one transaction"},
-		"ATTACH 'x' AS y":                              {3, "it is one file"},
-		"PRAGMA journal_mode = DELETE":                 {3, "settings are the machine's own"},
-		"PRAGMA writable_schema = 1":                   {3, "settings are the machine's own"},
-		"PRAGMA foreign_keys = 0":                      {3, "settings are the machine's own"},
-		"CREATE TEMP TABLE x (y)":                      {3, "use a table, or WITH"},
-		"INSERT INTO t VALUES (2, -1)":                 {4, "CHECK constraint failed: n >= 0"},
-		"INSERT INTO t VALUES (2, 1), (1, 1)":          {4, "UNIQUE constraint failed: t.id"},
-		"INSERT INTO child VALUES (5)":                 {4, "FOREIGN KEY constraint failed"},
-		`{"batch": [{"sql": "DELETE FROM t"}, {"sql": "INSERT INTO t VALUES (3, NULL)"}]}`:           {4, "statement 2: NOT NULL constraint failed: t.n"},
-		"WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n+1 FROM c LIMIT 200000) SELECT n FROM c": {5, "more than 500 KiB"},
-		"SELECT zeroblob(2000000000)":                         {5, "too big"},
-		"CREATE TABLE big AS SELECT zeroblob(900000000) AS b": {6, "16 MiB"},
-		"WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n+1 FROM c LIMIT 900000) SELECT n, hex(n) FROM c ORDER BY random()": {6, "16 MiB"},
-	} {
+	for command, want := range sqliteRefusals {
 		check := func(what string, o sdktest.Outcome) {
 			if o.Kind != sdk.Refused || o.Code != want.code || !strings.Contains(o.Message, want.words) {
 				t.Errorf("%s %s: %s, want code %d and %q", what, command, o, want.code, want.words)

@@ -51,6 +51,7 @@ var laws = map[string][]string{
 	// the examples' tests.
 	"examples/wasm/internal": {"sdk", "sdk/client/collections/protocol", "examples/wasm/internal/...", "sdk/sdktest", "sdk/sdktest/sandbox",
 		"wasmsm", "wasmsm/check"},
+	"examples/wasm/sqlite/database": {"sdk/client"},
 	// Programs for the users of an example.
 	"examples/wasm/chat/terminal": {"sdk/client", "examples/wasm/chat/protocol"},
 }
