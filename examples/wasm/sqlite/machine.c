@@ -70,7 +70,7 @@ int32_t machine_export(void) {
 int32_t machine_migrate(uint32_t len) {
 	static const char magic[16] = "SQLite format 3";
 	close_database();
-	if (!vfs_resize(len)) return refuse(REFUSED_ROOM, "the database does not fit into the group's memory: raise --memory-bytes");
+	if (!vfs_resize(len)) return refuse(REFUSED_ROOM, "the database does not fit into the group's memory: raise its limit (grout limits --memory)");
 	grout_input(vfs_bytes(), 0, len);
 	if (len > 0 && (len < sizeof(magic) || memcmp(vfs_bytes(), magic, sizeof(magic)) != 0))
 		return refuse(REFUSED_REQUEST, "the state of the module before is no SQLite database");

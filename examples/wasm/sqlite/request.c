@@ -41,7 +41,7 @@ int refuse_sqlite(sqlite3 *db, int result) {
 	case SQLITE_CONSTRAINT:
 		return refuse(REFUSED_CONSTRAINT, sqlite3_errmsg(db));
 	case SQLITE_FULL:
-		return refuse(REFUSED_ROOM, "the database does not fit into the group's memory any more: raise --memory-bytes, or delete rows, whose room is used again");
+		return refuse(REFUSED_ROOM, "the database does not fit into the group's memory any more: raise its limit (grout limits --memory), or delete rows, whose room is used again");
 	case SQLITE_NOMEM:
 		return refuse(REFUSED_ROOM, "the statement needs more than the 16 MiB that SQLite has beside the database: sort or group fewer rows, or add an index");
 	case SQLITE_TOOBIG:

@@ -37,6 +37,7 @@ func BenchmarkSQLite(b *testing.B) {
 			h.MustApply(sqliteSchema)
 			h.MustApply(sqliteFill)
 			var fuel uint64
+			b.ResetTimer()
 			for i := range b.N {
 				var o sdktest.Outcome
 				if work.query {

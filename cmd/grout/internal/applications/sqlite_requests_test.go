@@ -152,7 +152,7 @@ func TestSQLiteRunsOut(t *testing.T) {
 	for ; full.Kind == sdk.Applied && rows < 40; rows++ {
 		full = h.Apply("WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n+1 FROM c LIMIT 20) INSERT INTO t SELECT randomblob(500000) FROM c")
 	}
-	if full.Kind != sdk.Refused || full.Code != 6 || !strings.Contains(full.Message, "--memory-bytes") {
+	if full.Kind != sdk.Refused || full.Code != 6 || !strings.Contains(full.Message, "grout limits --memory") {
 		t.Fatalf("after %d times 10 MB: %s", rows, full)
 	}
 	want := fmt.Sprintf(`{"columns":["count(*)","sum(length(b))"],"rows":[[%d,%d]]}`, 20*(rows-1), 10_000_000*(rows-1))

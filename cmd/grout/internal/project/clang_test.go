@@ -64,3 +64,38 @@ func TestBuildCRefuses(t *testing.T) {
 		t.Errorf("without clang: %v", err)
 	}
 }
+
+// TestBuildCOwnFlags shows that a folder's compile_flags.txt has the last word, and that one which cannot be used is told.
+func TestBuildCOwnFlags(t *testing.T) {
+	dir := newCProject(t)
+	write := func(name, text string) {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	build := func() error {
+		_, err := Build(t.Context(), BuildRequest{Dir: dir})
+		return err
+	}
+	write("other.c", "#ifndef OWN\n#error no OWN\n#endif\n_Static_assert(OWN == 2 && sizeof(TEXT) == 4, \"own flags\");\n#ifdef __OPTIMIZE__\n#error optimized\n#endif\n")
+	if err := build(); err == nil || !strings.Contains(err.Error(), "no OWN") {
+		t.Errorf("without flags: %v", err)
+	}
+	write("compile_flags.txt", "-DOWN=2\r\n\n  -DTEXT=\"a b\" \n-O0")
+	if err := build(); err != nil {
+		t.Errorf("with flags: %v", err)
+	}
+	write("compile_flags.txt", "-DOWN=2\n--no-such-flag\n")
+	if err := build(); err == nil || !strings.Contains(err.Error(), "--no-such-flag") {
+		t.Errorf("a flag that there is not: %v", err)
+	}
+	if err := os.Remove(filepath.Join(dir, "compile_flags.txt")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Join(dir, "compile_flags.txt"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := build(); err == nil || !strings.Contains(err.Error(), "compile_flags.txt") {
+		t.Errorf("flags that cannot be read: %v", err)
+	}
+}
