@@ -20,7 +20,7 @@ func TestRequests(t *testing.T) {
 		`{"sql":"S","args":[null,true,7,-7,1.0,0.1,1e+300,"a\"",{"blob":"00ff"},{"blob":""}]}`: {
 			nil, true, 7, int8(-7), 1.0, 0.1, 1e300, `a"`, []byte{0, 255}, []byte{}},
 		`{"sql":"S","args":[5,"x",null,1e999,-1e999]}`: {account(5), &text, sql.NullString{}, math.Inf(1), math.Inf(-1)},
-		`{"sql":"S","args":{"a":1,"b":2.5}}`:            {sql.Named("a", 1), sql.Named("b", float32(2.5))},
+		`{"sql":"S","args":{"a":1,"b":2.5}}`:           {sql.Named("a", 1), sql.Named("b", float32(2.5))},
 	} {
 		request, err := Statement{"S", args}.request()
 		if err != nil {
