@@ -1,89 +1,68 @@
 package host
 
 import (
-	"bytes"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"maps"
 	"os"
-	"slices"
-	"strconv"
-	"strings"
 	"sync"
 )
 
-// BlobStore keeps immutable blobs in one folder, each in a file named by its SHA-256. Its methods may
-// be called from several goroutines. After a write or sync that failed it stores nothing any more: a
+// BlobStore keeps immutable blobs, named by their SHA-256, in one folder: see packFile. A blob is there whole or as a patch
+// of another one. Methods may be called from several goroutines. After a write or sync that failed it stores nothing any more: a
 // second sync would report success for what the first one lost.
-//
-// Files are synced many at a time, and get their names then, so that no name ever vouches for bytes that are not on the disk.
 type BlobStore struct {
 	// dir is the folder's name, for messages.
 	dir   string
 	files folder
+	// packBytes is how large a pack becomes before the next one begins.
+	packBytes int64
 	// failed, if not nil, is told once why nothing can be stored any more.
 	failed func(error)
-	mu     sync.Mutex
-	// held are the digests that are stored, and the blobs' sizes.
-	held map[Digest]int64
-	// pending are those of held that have no name yet, and unsynced the bytes of them.
-	pending  map[Digest]*pendingBlob
-	unsynced int64
+
+	// writing is held by the one who writes to the present pack, and sealing by the one who syncs one. Who needs both takes
+	// writing first; mu comes last.
+	writing sync.Mutex
+	sealing sync.Mutex
+	present *packWriter
+	// unsynced are the lists of an earlier process, until they are synced.
+	unsynced []string
+
+	mu    sync.Mutex
+	blobs map[Digest]heldBlob
+	packs map[*packFile]bool
+	// made numbers the packs.
+	made uint64
+	// settled is set when no list of an earlier process is unsynced.
+	settled bool
 	// broken is the failure that ended storing, nil until then.
 	broken error
-	// parts numbers the files that are being written.
-	parts uint64
-	// naming is held by the one who syncs pending blobs and names them.
-	naming sync.Mutex
 }
 
-// pendingBlob is a blob in a file that is not synced.
-type pendingBlob struct {
-	digest Digest
-	part   string
-	size   int64
-	// dropped is set when the blob was removed meanwhile.
-	dropped bool
+// heldBlob is what is known of a blob that is stored: its size; for a patch what it is on, a blob that is stored whole; and the place of its bytes.
+type heldBlob struct {
+	size           int64
+	base           Digest
+	pack           *packFile
+	offset, length int64
 }
 
-// maxUnsynced is how many bytes wait for a sync at most: enough for a sync to cost little for each blob, and not so many
-// that other syncs of the device wait long.
-const maxUnsynced = 16 << 20
-
-// OpenBlobStore opens a folder, making it when needed, and removes what an interrupted Put left.
-func OpenBlobStore(dir string) (*BlobStore, error) {
+// OpenBlobStore opens a folder, making it when needed. A pack that has packBytes gets no more blobs; 1 gives each blob a pack of its own.
+func OpenBlobStore(dir string, packBytes int64) (*BlobStore, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("host: blob folder: %w", err)
 	}
-	return openFolder(dir, osFolder(dir))
+	return openFolder(dir, osFolder(dir), packBytes)
 }
 
-func openFolder(dir string, files folder) (*BlobStore, error) {
-	s := &BlobStore{dir: dir, files: files, held: map[Digest]int64{}, pending: map[Digest]*pendingBlob{}}
-	sizes, err := files.List()
-	if err != nil {
+func openFolder(dir string, files folder, packBytes int64) (*BlobStore, error) {
+	s := &BlobStore{dir: dir, files: files, packBytes: packBytes, blobs: map[Digest]heldBlob{}, packs: map[*packFile]bool{}}
+	if err := s.readFolder(); err != nil {
 		return nil, fmt.Errorf("host: blob folder: %w", err)
-	}
-	for _, file := range slices.Sorted(maps.Keys(sizes)) {
-		if strings.HasSuffix(file, partSuffix) {
-			if err := files.Remove(file); err != nil {
-				return nil, fmt.Errorf("host: blob folder: %w", err)
-			}
-			continue
-		}
-		if raw, err := hex.DecodeString(file); err == nil && len(raw) == 32 { // others are not ours: leave them alone
-			s.held[Digest(raw)] = sizes[file]
-		}
 	}
 	return s, nil
 }
-
-const partSuffix = ".part"
-
-func blobName(d Digest) string { return hex.EncodeToString(d[:]) }
 
 // Put stores data under its digest. It is durable after Sync.
 //
@@ -92,114 +71,73 @@ func blobName(d Digest) string { return hex.EncodeToString(d[:]) }
 // ErrStorage, and the same one for every later Put and Sync.
 func (s *BlobStore) Put(data []byte) (Digest, error) {
 	d := digestOf(data)
-	if s.Has(d) {
-		return d, s.failure()
-	}
-	if err := s.failure(); err != nil {
-		return d, err
-	}
-	part, err := s.write(data)
-	if err != nil {
-		return d, s.fail("storing a blob", err)
-	}
-	again, full := s.hold(&pendingBlob{digest: d, part: part, size: int64(len(data))})
-	if again {
-		err = s.files.Remove(part)
-	}
-	if err == nil && full {
-		err = s.nameAll()
-	}
-	if err != nil {
-		return d, s.fail("storing a blob", err)
-	}
-	return d, nil
+	return d, s.put(d, Digest{}, int64(len(data)), data)
 }
 
-// write makes a file with data, or leaves none.
-func (s *BlobStore) write(data []byte) (part string, err error) {
-	part = s.part()
-	file, err := s.files.Create(part)
-	if err != nil {
-		return "", err
-	}
-	_, err = file.Write(data)
-	if err = errors.Join(err, file.Close()); err != nil {
-		return "", errors.Join(err, s.files.Remove(part))
-	}
-	return part, nil
+// put stores a blob of a size, of which content is what a pack has, unless its base was deleted meanwhile.
+func (s *BlobStore) put(d, base Digest, size int64, content []byte) error {
+	return s.add(d, heldBlob{size: size, base: base}, content, func(_ heldBlob, ok bool) bool { return !ok && (base == Digest{} || s.whole(base)) })
 }
 
-// hold takes a blob in. It reports whether somebody else stored it meanwhile, and whether it is time to sync.
-func (s *BlobStore) hold(b *pendingBlob) (again, full bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if _, again = s.held[b.digest]; again {
-		return true, false
+// add writes what a pack has of a blob, while wanted agrees, which is told of the blob under the lock.
+func (s *BlobStore) add(d Digest, b heldBlob, content []byte, wanted func(now heldBlob, ok bool) bool) error {
+	place := func(at heldBlob) bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		now, ok := s.blobs[d]
+		if ok = wanted(now, ok); ok && at.pack != nil {
+			b.pack, b.offset, b.length = at.pack, at.offset, at.length
+			s.place(d, b)
+		}
+		return ok
 	}
-	s.held[b.digest], s.pending[b.digest] = b.size, b
-	s.unsynced += b.size
-	return false, s.unsynced >= maxUnsynced
-}
-
-// nameAll syncs the blobs that wait for it, and gives them their names.
-func (s *BlobStore) nameAll() error {
-	s.naming.Lock()
-	defer s.naming.Unlock()
-	s.mu.Lock()
-	batch := slices.SortedFunc(maps.Values(s.pending), func(a, b *pendingBlob) int { return bytes.Compare(a.digest[:], b.digest[:]) })
-	s.unsynced = 0
-	s.mu.Unlock()
-	if len(batch) == 0 {
-		return nil
-	}
-	parts := make([]string, len(batch))
-	for i, b := range batch {
-		parts[i] = b.part
-	}
-	if err := s.files.SyncFiles(parts); err != nil {
+	s.writing.Lock()
+	if err := s.failure(); err != nil || !place(heldBlob{}) {
+		s.writing.Unlock()
 		return err
 	}
-	for _, b := range batch {
-		if err := s.name(b); err != nil {
-			return err
-		}
+	at, err := s.write(content)
+	if err != nil {
+		s.writing.Unlock()
+		return s.fail("storing a blob", err)
+	}
+	place(at)
+	if at.pack.size < s.packBytes {
+		s.writing.Unlock()
+		return nil
+	}
+	full := s.present
+	s.present = nil
+	s.sealing.Lock() // others may write to the next pack meanwhile
+	s.writing.Unlock()
+	defer s.sealing.Unlock()
+	if err := s.seal(full); err != nil {
+		return s.fail("storing a blob", err)
 	}
 	return nil
 }
 
-// name gives a synced blob its name, unless it was removed meanwhile.
-func (s *BlobStore) name(b *pendingBlob) error {
-	err := s.files.Rename(b.part, blobName(b.digest))
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.pending[b.digest] == b {
-		delete(s.pending, b.digest)
-	}
-	if b.dropped {
-		err = s.files.Remove(blobName(b.digest)) // it is there if the file was when it got its name
-		if errors.Is(err, fs.ErrNotExist) {
-			err = nil
-		}
-	}
-	return err
+// place makes a blob known, and forgets where it was before; the caller holds the lock.
+func (s *BlobStore) place(d Digest, b heldBlob) {
+	s.forget(d)
+	s.blobs[d] = b
+	b.pack.blobs++
+	b.pack.live += b.length
 }
 
-// file is the name of a blob's file now.
-func (s *BlobStore) file(d Digest) string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if b := s.pending[d]; b != nil {
-		return b.part
+// forget takes a blob away, whose bytes stay; the caller holds the lock.
+func (s *BlobStore) forget(d Digest) {
+	if b, ok := s.blobs[d]; ok {
+		b.pack.blobs--
+		b.pack.live -= b.length
+		delete(s.blobs, d)
 	}
-	return blobName(d)
 }
 
-// part returns a new name for a file that is not complete yet.
-func (s *BlobStore) part() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.parts++
-	return strconv.FormatUint(s.parts, 10) + partSuffix
+// whole reports whether a blob is stored, and no patch; the caller holds the lock.
+func (s *BlobStore) whole(d Digest) bool {
+	b, ok := s.blobs[d]
+	return ok && b.base == (Digest{})
 }
 
 // Sync makes all stored blobs durable.
@@ -208,20 +146,43 @@ func (s *BlobStore) part() string {
 //
 // ErrStorage, and the same one for every later Put and Sync.
 func (s *BlobStore) Sync() error {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	s.sealing.Lock()
+	defer s.sealing.Unlock()
 	if err := s.failure(); err != nil {
 		return err
 	}
-	err := s.nameAll()
-	if err == nil {
-		var dir folderFile
-		if dir, err = s.files.Open("."); err == nil {
-			err = errors.Join(dir.Sync(), dir.Close())
-		}
-	}
-	if err != nil {
+	if err := s.sync(); err != nil {
 		return s.fail("syncing a blob folder", err)
 	}
 	return nil
+}
+
+func (s *BlobStore) sync() error {
+	if w := s.present; w != nil {
+		s.present = nil
+		if err := s.seal(w); err != nil {
+			return err
+		}
+	}
+	if len(s.unsynced) > 0 {
+		if err := s.files.SyncFiles(s.unsynced); err != nil {
+			return err
+		}
+		s.unsynced = nil
+	}
+	dir, err := s.files.Open(".")
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(dir.Sync(), dir.Close()); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	s.settled = true
+	s.mu.Unlock()
+	return s.sweep()
 }
 
 // fail ends storing. The first reason is kept, and returned.
@@ -247,45 +208,50 @@ func (s *BlobStore) failure() error {
 
 // Has reports whether a blob is stored.
 func (s *BlobStore) Has(d Digest) bool {
-	_, ok := s.size(d)
+	_, ok := s.held(d)
 	return ok
 }
 
-func (s *BlobStore) size(d Digest) (int64, bool) {
+func (s *BlobStore) held(d Digest) (heldBlob, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	size, ok := s.held[d]
-	return size, ok
+	b, ok := s.blobs[d]
+	return b, ok
+}
+
+func (s *BlobStore) missing(d Digest) error { return fmt.Errorf("%w: %x in %s", ErrMissing, d, s.dir) }
+
+// damaged returns the error of a blob whose bytes are not what was stored.
+func (s *BlobStore) damaged(d Digest, what string) error {
+	b, _ := s.held(d)
+	return fmt.Errorf("%w blob: %x in %s: %s", ErrCorrupt, d, b.where(s.dir), what)
 }
 
 // Get reads a whole blob and checks its digest.
 //
 // # Errors
 //
-// ErrMissing, or ErrCorrupt when the file's bytes have another digest.
+// ErrMissing, or ErrCorrupt when the bytes have another digest.
 func (s *BlobStore) Get(d Digest) ([]byte, error) {
-	size, ok := s.size(d)
+	b, ok := s.held(d)
 	if !ok {
-		return nil, fmt.Errorf("%w: %x in %s", ErrMissing, d, s.dir)
+		return nil, s.missing(d)
 	}
-	data, err := s.read(d, 0, size)
+	data, err := s.read(d, 0, b.size)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.verify(d, data); err != nil {
-		return nil, err
-	}
-	return data, nil
+	return data, s.verify(d, data)
 }
 
 // GetInto is Get of a blob of a known size, which it writes over into.
 func (s *BlobStore) GetInto(d Digest, into []byte) error {
-	size, ok := s.size(d)
+	b, ok := s.held(d)
 	switch {
 	case !ok:
-		return fmt.Errorf("%w: %x in %s", ErrMissing, d, s.dir)
-	case size != int64(len(into)):
-		return fmt.Errorf("%w blob: %s in %s has %d bytes instead of %d", ErrCorrupt, blobName(d), s.dir, size, len(into))
+		return s.missing(d)
+	case b.size != int64(len(into)):
+		return s.damaged(d, fmt.Sprintf("it has %d bytes instead of %d", b.size, len(into)))
 	}
 	n, err := s.readInto(d, 0, into)
 	if err != nil {
@@ -296,7 +262,7 @@ func (s *BlobStore) GetInto(d Digest, into []byte) error {
 
 func (s *BlobStore) verify(d Digest, data []byte) error {
 	if digestOf(data) != d {
-		return fmt.Errorf("%w blob: the bytes of %s in %s have another digest", ErrCorrupt, blobName(d), s.dir)
+		return s.damaged(d, "its bytes have another digest")
 	}
 	return nil
 }
@@ -310,32 +276,50 @@ func (s *BlobStore) read(d Digest, offset, length int64) ([]byte, error) {
 
 // readInto fills data from offset, or a part of it when the file has become shorter.
 func (s *BlobStore) readInto(d Digest, offset int64, data []byte) (int, error) {
-	name := s.file(d)
-	file, err := s.files.Open(name)
-	if errors.Is(err, fs.ErrNotExist) && name != s.file(d) {
-		file, err = s.files.Open(s.file(d)) // it has got its name meanwhile
+	b, _ := s.held(d)
+	switch {
+	case b.base == Digest{}:
+		return s.readPack(d, offset, data)
+	case int64(len(data)) == b.size:
+		return s.readPatched(d, b.base, data)
 	}
-	if errors.Is(err, fs.ErrNotExist) {
-		return 0, fmt.Errorf("%w: %x in %s", ErrMissing, d, s.dir)
+	whole := make([]byte, b.size)
+	n, err := s.readPatched(d, b.base, whole)
+	return copy(data, whole[min(offset, int64(n)):n]), err
+}
+
+// readPack is readInto of what a pack has of a blob.
+func (s *BlobStore) readPack(d Digest, offset int64, data []byte) (int, error) {
+	b, ok := s.held(d)
+	for ok {
+		file, err := s.files.Open(b.pack.data())
+		if errors.Is(err, fs.ErrNotExist) {
+			moved := b
+			if b, ok = s.held(d); b == moved {
+				break
+			}
+			continue
+		}
+		if err != nil {
+			return 0, fmt.Errorf("host: reading a blob in %s: %w", s.dir, err)
+		}
+		n, err := file.ReadAt(data[:min(int64(len(data)), b.length-offset)], b.offset+offset)
+		if errors.Is(err, io.EOF) {
+			err = nil
+		}
+		if err := errors.Join(err, file.Close()); err != nil {
+			return 0, fmt.Errorf("host: reading a blob in %s: %w", s.dir, err)
+		}
+		return n, nil
 	}
-	if err != nil {
-		return 0, fmt.Errorf("host: reading a blob in %s: %w", s.dir, err)
-	}
-	n, err := file.ReadAt(data, offset)
-	if errors.Is(err, io.EOF) {
-		err = nil
-	}
-	if err := errors.Join(err, file.Close()); err != nil {
-		return 0, fmt.Errorf("host: reading a blob in %s: %w", s.dir, err)
-	}
-	return n, nil
+	return 0, s.missing(d)
 }
 
 // Piece reads part of a blob, without checking its digest: the reader checks the whole.
 func (s *BlobStore) Piece(d Digest, offset int64, limit int) (piece []byte, total int64, err error) {
-	total, ok := s.size(d)
-	if !ok {
-		return nil, 0, fmt.Errorf("%w: %x in %s", ErrMissing, d, s.dir)
+	b, ok := s.held(d)
+	if total = b.size; !ok {
+		return nil, 0, s.missing(d)
 	}
 	if offset < 0 || offset > total || limit < 1 {
 		return nil, total, fmt.Errorf("host: a piece of %d bytes at %d of a blob of %d bytes", limit, offset, total)
@@ -343,47 +327,39 @@ func (s *BlobStore) Piece(d Digest, offset int64, limit int) (piece []byte, tota
 	length := min(int64(limit), total-offset)
 	piece, err = s.read(d, offset, length)
 	if err == nil && int64(len(piece)) < length {
-		err = fmt.Errorf("%w blob: %s in %s is shorter than %d bytes", ErrCorrupt, blobName(d), s.dir, total)
+		err = s.damaged(d, fmt.Sprintf("it is shorter than %d bytes", total))
 	}
 	return piece, total, err
 }
 
-// Keep deletes every blob that is not in keep, in the order of their digests.
+// Keep deletes every blob that is neither in keep nor what one in keep is a patch of. What shares a pack with others keeps its room
+// until Compact, and may be back when the folder is opened again.
 func (s *BlobStore) Keep(keep map[Digest]bool) error {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	var gone []Digest
-	for d := range s.held {
-		if !keep[d] {
-			gone = append(gone, d)
+	bases := map[Digest]bool{}
+	for d, b := range s.blobs {
+		if keep[d] {
+			bases[b.base] = true
 		}
 	}
-	slices.SortFunc(gone, func(a, b Digest) int { return bytes.Compare(a[:], b[:]) })
-	for _, d := range gone {
-		if err := s.remove(d); err != nil {
-			return err
-		}
-	}
-	return nil
+	s.forgetAll(func(d Digest, _ heldBlob) bool { return !keep[d] && !bases[d] })
+	s.mu.Unlock()
+	return s.sweep()
 }
 
-// Delete deletes one blob; one that is not stored is no error.
+// Delete deletes one blob, and the patches of it; one that is not stored is no error.
 func (s *BlobStore) Delete(d Digest) error {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.remove(d)
+	s.forgetAll(func(other Digest, b heldBlob) bool { return other == d || b.base == d })
+	s.mu.Unlock()
+	return s.sweep()
 }
 
-// remove deletes one blob; the caller holds the lock.
-func (s *BlobStore) remove(d Digest) error {
-	name := blobName(d)
-	if b := s.pending[d]; b != nil {
-		name, b.dropped = b.part, true
-		delete(s.pending, d)
+// forgetAll forgets some blobs; the caller holds the lock.
+func (s *BlobStore) forgetAll(which func(Digest, heldBlob) bool) {
+	for d, b := range s.blobs {
+		if which(d, b) {
+			s.forget(d)
+		}
 	}
-	delete(s.held, d)
-	if err := s.files.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("host: deleting a blob in %s: %w", s.dir, err)
-	}
-	return nil
 }

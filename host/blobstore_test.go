@@ -14,7 +14,7 @@ import (
 
 func openBlobs(t *testing.T, dir string) *BlobStore {
 	t.Helper()
-	s, err := OpenBlobStore(dir)
+	s, err := OpenBlobStore(dir, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +57,7 @@ func TestBlobsSurvive(t *testing.T) {
 		t.Fatalf("%q, %v", data, err)
 	}
 	names, err := filepath.Glob(filepath.Join(dir, "*"))
-	if err != nil || len(names) != 2 {
+	if err != nil || len(names) != 3 {
 		t.Fatalf("the folder holds %v, %v", names, err)
 	}
 	if s.Has(Digest{1}) {
@@ -153,7 +153,7 @@ func TestKeep(t *testing.T) {
 func TestStoresReportWhatTheDiskSays(t *testing.T) {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "file"), "")
-	if _, err := OpenBlobStore(filepath.Join(dir, "file")); err == nil {
+	if _, err := OpenBlobStore(filepath.Join(dir, "file"), 1); err == nil {
 		t.Error("a file passes for a folder")
 	}
 	s := openBlobs(t, filepath.Join(dir, "blobs"))

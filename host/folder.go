@@ -17,8 +17,6 @@ type folder interface {
 	Open(name string) (folderFile, error)
 	// SyncFiles makes the bytes of files durable, not their names.
 	SyncFiles(names []string) error
-	// Rename gives a file another name. It is durable after Sync of the folder.
-	Rename(from, to string) error
 	// Remove deletes a file. A file that is not there is an error that is fs.ErrNotExist.
 	Remove(name string) error
 	// List returns the sizes in bytes of all files by their names.
@@ -49,9 +47,6 @@ func (d osFolder) Open(name string) (folderFile, error) { return os.Open(d.path(
 
 // SyncFiles implements folder.
 func (d osFolder) SyncFiles(names []string) error { return files.Sync(string(d), names) }
-
-// Rename implements folder.
-func (d osFolder) Rename(from, to string) error { return os.Rename(d.path(from), d.path(to)) }
 
 // Remove implements folder.
 func (d osFolder) Remove(name string) error { return os.Remove(d.path(name)) }

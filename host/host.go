@@ -170,7 +170,7 @@ func New(cfg Config) (*Host, error) {
 	if err != nil {
 		return nil, err
 	}
-	modules, err := OpenBlobStore(filepath.Join(cfg.Dir, "modules"))
+	modules, err := OpenBlobStore(filepath.Join(cfg.Dir, "modules"), 1)
 	if err != nil {
 		return nil, err
 	}
@@ -257,7 +257,7 @@ func (h *Host) waiting() error {
 
 func (h *Host) startCatalog() error {
 	h.machine = newCatalog(h.record.Founders, h.ring)
-	chunks, err := OpenBlobStore(h.chunkDir(0))
+	chunks, err := OpenBlobStore(h.chunkDir(0), maxPackBytes)
 	if err != nil {
 		return err
 	}

@@ -55,15 +55,20 @@ func (m *manifest) meta(digest Digest) (consensus.SnapshotMeta, error) {
 }
 
 // saveImage stores a replica's image chunk by chunk and returns its manifest's digest. Everything is
-// durable on return.
-func saveImage(store *BlobStore, image replicaImage, meta consensus.SnapshotMeta) (Digest, error) {
+// durable on return. Pages are compared with those of the snapshot before, zero for none.
+func saveImage(store *BlobStore, image replicaImage, meta consensus.SnapshotMeta, before Digest) (Digest, error) {
 	m := manifest{
 		Anchor: meta.Anchor, Configuration: consensus.EncodeConfiguration(meta.Configuration),
 		ConfigurationIndex: meta.ConfigurationIndex, Module: image.module, Header: image.header,
 		Pages: make([]byte, 0, 32*len(image.pages)),
 	}
-	for _, page := range image.pages {
-		digest, err := page.save(store)
+	older := pagesOf(store, before)
+	for i, page := range image.pages {
+		var like Digest
+		if i < len(older) {
+			like = older[i]
+		}
+		digest, err := page.save(store, like)
 		if err != nil {
 			return Digest{}, err
 		}
@@ -86,6 +91,18 @@ func saveImage(store *BlobStore, image replicaImage, meta consensus.SnapshotMeta
 		return Digest{}, err
 	}
 	return digest, store.Sync()
+}
+
+// pagesOf returns the digests of a snapshot's pages, none if it cannot be read.
+func pagesOf(store *BlobStore, digest Digest) (pages []Digest) {
+	m, err := loadManifest(store, digest)
+	if err != nil {
+		return nil // they only save work
+	}
+	for i := 0; i < len(m.Pages); i += 32 {
+		pages = append(pages, Digest(m.Pages[i:i+32]))
+	}
+	return pages
 }
 
 // loadManifest reads a manifest from the store.

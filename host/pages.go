@@ -118,8 +118,8 @@ func (r *replica) adopt(image *replicaImage) {
 	r.pages = image.pages
 }
 
-// save stores the page, if it is not stored, and returns its digest: zero for a page of zeros.
-func (p *imagePage) save(store *BlobStore) (Digest, error) {
+// save stores the page, which may resemble a blob, if it is not stored, and returns its digest: zero for a page of zeros.
+func (p *imagePage) save(store *BlobStore, like Digest) (Digest, error) {
 	switch {
 	case p == nil:
 		return Digest{}, nil
@@ -128,7 +128,7 @@ func (p *imagePage) save(store *BlobStore) (Digest, error) {
 	case p.stored:
 		return Digest{}, fmt.Errorf("%w: %x", errPageForgotten, p.digest)
 	}
-	digest, err := store.Put(p.data)
+	digest, err := store.PutLike(like, p.data)
 	if err == nil {
 		p.digest, p.stored, p.data = digest, true, nil
 	}

@@ -72,14 +72,14 @@ func (s *sheet) Restore(image Image) error {
 	return nil
 }
 
-// snapshot saves the replica's state and returns the manifest's digest.
-func snapshot(t *testing.T, r *replica, store *BlobStore) (replicaImage, Digest) {
+// snapshot saves the replica's state and returns the manifest's digest. One before, of the same store, may be zero.
+func snapshot(t *testing.T, r *replica, store *BlobStore, before Digest) (replicaImage, Digest) {
 	t.Helper()
 	image, err := r.image()
 	if err != nil {
 		t.Fatal(err)
 	}
-	digest, err := saveImage(store, image, metaAt(image.anchor))
+	digest, err := saveImage(store, image, metaAt(image.anchor), before)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +100,7 @@ func wholeDigest(t *testing.T, s *sheet, at consensus.Cursor) Digest {
 	}
 	r := begun(fresh)
 	r.applied = at
-	_, digest := snapshot(t, r, openBlobs(t, t.TempDir()))
+	_, digest := snapshot(t, r, openBlobs(t, t.TempDir()), Digest{})
 	return digest
 }
 
@@ -109,11 +109,12 @@ func wholeDigest(t *testing.T, s *sheet, at consensus.Cursor) Digest {
 func TestSnapshotsOfChanges(t *testing.T) {
 	s, store := newSheet(5), openBlobs(t, t.TempDir())
 	r := begun(s)
-	want := func(told int) replicaImage {
+	var digest Digest
+	want := func(told int) (image replicaImage) {
 		t.Helper()
 		r.applied.Index++
 		s.told = 0
-		image, digest := snapshot(t, r, store)
+		image, digest = snapshot(t, r, store, digest)
 		if digest != wholeDigest(t, s, r.applied) || s.told != told {
 			t.Fatalf("at %d: %d pages were told, %d expected; the manifest is that of the whole state: %v",
 				r.applied.Index, s.told, told, digest == wholeDigest(t, s, r.applied))
@@ -137,7 +138,7 @@ func TestSnapshotsOfChanges(t *testing.T) {
 	}
 	saved := want(0)
 
-	m, err := parseManifest(must(store.Get(must(saveImage(store, saved, metaAt(r.applied))))))
+	m, err := parseManifest(must(store.Get(must(saveImage(store, saved, metaAt(r.applied), Digest{})))))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,7 +174,7 @@ func TestAPageThatIsNotTold(t *testing.T) {
 		s.write(1, fmt.Sprint("after ", i))
 		s.write(0, fmt.Sprint(i))
 		r.applied.Index++
-		_, digest := snapshot(t, r, store)
+		_, digest := snapshot(t, r, store, Digest{})
 		if right := digest == wholeDigest(t, s, r.applied); right != (i == wholeEvery-1) && i > 0 {
 			t.Fatalf("snapshot %d is that of the whole state: %v", i, right)
 		}
@@ -186,16 +187,16 @@ func TestForgottenPages(t *testing.T) {
 	s, store := newSheet(2), openBlobs(t, t.TempDir())
 	r := begun(s)
 	s.write(1, "one")
-	snapshot(t, r, store)
+	snapshot(t, r, store, Digest{})
 	if err := store.Keep(nil); err != nil {
 		t.Fatal(err)
 	}
 	image := must(r.image())
-	if _, err := saveImage(store, image, metaAt(r.applied)); !errors.Is(err, errPageForgotten) {
+	if _, err := saveImage(store, image, metaAt(r.applied), Digest{}); !errors.Is(err, errPageForgotten) {
 		t.Fatalf("the error is %v", err)
 	}
 	r.whole.Store(true)
-	if _, digest := snapshot(t, r, store); digest != wholeDigest(t, s, r.applied) {
+	if _, digest := snapshot(t, r, store, Digest{}); digest != wholeDigest(t, s, r.applied) {
 		t.Error("the snapshot after that is another")
 	}
 	if data := must(store.Get(digestOf(s.pages[1]))); !bytes.HasPrefix(data, []byte("one")) {
@@ -210,7 +211,7 @@ func TestPagesAreLoadedOneByOne(t *testing.T) {
 	r := begun(s)
 	s.write(1, "one")
 	s.write(4, "four")
-	_, digest := snapshot(t, r, store)
+	_, digest := snapshot(t, r, store, Digest{})
 	load := func(page int) (*loadingSheet, error) {
 		into := &loadingSheet{sheet: newSheet(5), pageBytes: page}
 		m := must(loadManifest(store, digest))

@@ -248,7 +248,7 @@ func (h *Host) member(record groupRecord, self consensus.MemberID) (held *hosted
 // openMember makes the machine and the group of a member.
 func (h *Host) openMember(held *hosted) error {
 	record := held.record
-	chunks, err := OpenBlobStore(h.chunkDir(record.ID))
+	chunks, err := OpenBlobStore(h.chunkDir(record.ID), maxPackBytes)
 	if err != nil {
 		return err
 	}

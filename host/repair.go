@@ -109,7 +109,7 @@ type repairPlanner struct {
 // readCatalog reads the catalog as this host's log has it: the entries that nobody knows to be committed
 // included, because the repair commits them.
 func (p *repairPlanner) readCatalog(record *clusterRecord, dir string, restored consensus.Restored) error {
-	chunks, err := OpenBlobStore(filepath.Join(dir, "groups", fmt.Sprintf("%016x", 0)))
+	chunks, err := OpenBlobStore(filepath.Join(dir, "groups", fmt.Sprintf("%016x", 0)), maxPackBytes)
 	if err != nil {
 		return err
 	}

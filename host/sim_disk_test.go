@@ -133,6 +133,9 @@ func (d *simDisk) damaged() bool {
 	return d.logDamaged
 }
 
+// simPack is how large packs are: some chunks' worth.
+const simPack = 100
+
 // simFolder is a process's view of its chunk store's folder.
 type simFolder struct {
 	life *simLife
@@ -206,19 +209,6 @@ func (f simFolder) SyncFiles(names []string) error {
 			return err
 		}
 	}
-	return nil
-}
-
-// Rename implements folder.
-func (f simFolder) Rename(from, to string) error {
-	file := f.disk.files[from]
-	if file == nil {
-		return fmt.Errorf("rename %s: %w", from, fs.ErrNotExist)
-	}
-	if err := f.change(); err != nil {
-		return err
-	}
-	f.name(simRename{from: from, to: to, file: file})
 	return nil
 }
 

@@ -64,7 +64,7 @@ func (n *simNode) boot() {
 	w := n.w
 	l := &simLife{node: n}
 	n.disk.folderOf = l
-	chunks, err := openFolder(n.name, simFolder{life: l, disk: n.disk})
+	chunks, err := openFolder(n.name, simFolder{life: l, disk: n.disk}, simPack)
 	if err != nil {
 		w.fail("%s: opening the chunks: %v", n.name, err)
 		return

@@ -124,7 +124,7 @@ func (s *sim) all() []*simMember {
 // start makes the member from what its log holds.
 func (m *simMember) start() {
 	m.sim.t.Helper()
-	chunks, err := OpenBlobStore(m.dir)
+	chunks, err := OpenBlobStore(m.dir, 4*PageBytes)
 	if err != nil {
 		m.sim.t.Fatal(err)
 	}
@@ -463,7 +463,8 @@ func (s *sim) level() {
 }
 
 // path is the file of a blob.
-func (s *BlobStore) path(d Digest) string { return filepath.Join(s.dir, blobName(d)) }
+// path is that of the file that a blob lies in.
+func (s *BlobStore) path(d Digest) string { return filepath.Join(s.dir, s.blobs[d].pack.data()) }
 
 // stateHash is the digest of the member's whole replica.
 func (m *simMember) stateHash() Digest {

@@ -54,10 +54,14 @@ func (g *group) beginSnapshot(image replicaImage) {
 		return
 	}
 	g.saving = &image
+	before := g.fetch.current
 	g.done.Add(1)
 	g.background(func() {
 		defer g.done.Done()
-		digest, err := saveImage(g.chunks, image, meta)
+		if err := g.chunks.Compact(); err != nil {
+			g.logger.Warn("chunks are not written anew", "group", g.ref.Name, "error", err)
+		}
+		digest, err := saveImage(g.chunks, image, meta, before)
 		meta.Manifest = digest[:]
 		if err == nil {
 			err = g.log.SaveSnapshot(meta)

@@ -3,6 +3,7 @@ package host
 import (
 	"bytes"
 	"context"
+	"strings"
 	"testing"
 
 	"github.com/groutlabs/grout/consensus"
@@ -56,11 +57,11 @@ func TestEverySourceIsTried(t *testing.T) {
 	}
 }
 
-// syncedFolder notes the files that have unsynced bytes, and the renames of such.
+// syncedFolder notes the files that have unsynced bytes, and the lists that were written when their packs had such.
 type syncedFolder struct {
 	osFolder
-	dirty   map[string]bool
-	renamed []string
+	dirty map[string]bool
+	early []string
 }
 
 type syncedFile struct {
@@ -74,16 +75,17 @@ func (f *syncedFolder) Create(name string) (folderFile, error) {
 	return &syncedFile{file, name, f}, err
 }
 
-func (f *syncedFolder) Rename(from, to string) error {
-	if f.dirty[from] {
-		f.renamed = append(f.renamed, from)
-	}
-	return f.osFolder.Rename(from, to)
-}
-
 func (f *syncedFile) Write(p []byte) (int, error) {
 	f.in.dirty[f.name] = true
+	if number, list := strings.CutSuffix(f.name, listSuffix); list && f.in.dirty[number+packSuffix] {
+		f.in.early = append(f.in.early, f.name)
+	}
 	return f.folderFile.Write(p)
+}
+
+func (f *syncedFile) Sync() error {
+	delete(f.in.dirty, f.name)
+	return f.folderFile.Sync()
 }
 
 func (f *syncedFolder) SyncFiles(names []string) error {
@@ -93,17 +95,18 @@ func (f *syncedFolder) SyncFiles(names []string) error {
 	return f.osFolder.SyncFiles(names)
 }
 
-// TestBlobsAreSyncedBeforeTheirName shows that a blob gets its name when its bytes are on the disk: a name would
-// vouch for them after a power failure.
-func TestBlobsAreSyncedBeforeTheirName(t *testing.T) {
+// TestBlobsAreSyncedBeforeTheyAreListed shows that a record of a blob is written when its bytes are on the disk, for which it would
+// vouch after a power failure; that all are on the disk after Sync, also those that a killed process had written; and that a blob which
+// is deleted before is not listed.
+func TestBlobsAreSyncedBeforeTheyAreListed(t *testing.T) {
 	dir := t.TempDir()
 	files := &syncedFolder{osFolder: osFolder(dir), dirty: map[string]bool{}}
-	s, err := openFolder(dir, files)
+	s, err := openFolder(dir, files, maxPackBytes)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var stored []Digest
-	for i := range 3 * maxUnsynced / (2 * PageBytes) { // some are synced because they are many
+	for i := range 3 * maxPackBytes / (2 * PageBytes) { // some are synced because they are many
 		d, err := s.Put(bytes.Repeat([]byte{byte(i), byte(i >> 8)}, PageBytes/2))
 		if err != nil {
 			t.Fatal(err)
@@ -113,8 +116,8 @@ func TestBlobsAreSyncedBeforeTheirName(t *testing.T) {
 			t.Fatalf("blob %d before its sync: %d bytes, %v", i, len(got), err)
 		}
 	}
-	if len(files.dirty) == 0 || len(files.dirty) >= len(stored) {
-		t.Errorf("%d of %d blobs are not synced: the test shows nothing", len(files.dirty), len(stored))
+	if len(files.dirty) != 1 || len(s.packs) != 2 {
+		t.Errorf("%d of %d packs are not synced: the test shows nothing", len(files.dirty), len(s.packs))
 	}
 	if err := s.Delete(stored[len(stored)-1]); err != nil {
 		t.Fatal(err)
@@ -122,10 +125,11 @@ func TestBlobsAreSyncedBeforeTheirName(t *testing.T) {
 	if err := s.Sync(); err != nil {
 		t.Fatal(err)
 	}
-	if len(files.renamed) > 0 {
-		t.Errorf("named before their bytes were synced: %v", files.renamed)
+	if len(files.early) > 0 || len(files.dirty) > 0 {
+		t.Errorf("listed before their bytes were synced: %v; not synced: %v", files.early, files.dirty)
 	}
-	again, err := openFolder(dir, osFolder(dir))
+	files.dirty = map[string]bool{"0000000000000001.list": true, "0000000000000002.list": true} // killed before their sync
+	again, err := openFolder(dir, files, maxPackBytes)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,5 +137,8 @@ func TestBlobsAreSyncedBeforeTheirName(t *testing.T) {
 		if kept := i < len(stored)-1; again.Has(d) != kept {
 			t.Errorf("blob %d of %d: stored is %v", i, len(stored), again.Has(d))
 		}
+	}
+	if err := again.Sync(); err != nil || len(files.dirty) > 0 {
+		t.Errorf("still not synced: %v, %v", files.dirty, err)
 	}
 }

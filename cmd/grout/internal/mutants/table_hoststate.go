@@ -53,18 +53,44 @@ var hostState = []mutation{
 		edits: []edit{{"if digestOf(data) != d {", "if false {"}},
 	},
 	{
-		name: "blob-sync-left-out", breaks: "R6", file: "host/blobstore.go", tests: inHost("TestBlobsAreSyncedBeforeTheirName"),
-		edits: []edit{{`	if err := s.files.SyncFiles(parts); err != nil {
-		return err
-	}
-`, ""}},
+		name: "blob-sync-left-out", breaks: "R6", file: "host/pack.go", tests: inHost("TestBlobsAreSyncedBeforeTheyAreListed"),
+		edits: []edit{{"	err := w.data.Sync()\n", "	var err error\n"}},
+	},
+	{
+		name: "lists-of-a-killed-process-not-synced", breaks: "R6", file: "host/blobstore.go", tests: inHost("TestBlobsAreSyncedBeforeTheyAreListed"),
+		edits: []edit{{"		if err := s.files.SyncFiles(s.unsynced); err != nil {\n			return err\n		}\n", ""}},
+	},
+	{
+		name: "packs-deleted-before-what-moved-is-synced", breaks: "R6 R8", file: "host/pack.go", tests: inHost("TestAKilledCompact"),
+		edits: []edit{{"p.complete && !p.moving && p.blobs == 0", "p.complete && p.blobs == 0"}},
+	},
+	{
+		name: "packs-deleted-on-the-word-of-an-unsynced-list", breaks: "R6", file: "host/pack.go", tests: inHost("TestCompact"),
+		edits: []edit{{"if s.settled && p.complete", "if p.complete"}},
+	},
+	{
+		name: "pack-numbers-used-again", breaks: "R6 R8", file: "host/pack.go", tests: inHost("TestNumbersAreNotUsedAgain"),
+		edits: []edit{{"p.number == newest", "p.number == newest && false"}},
+	},
+	{
+		name: "damaged-record-taken", breaks: "R8", file: "host/pack.go", tests: inHost("TestDamagedLists"),
+		edits: []edit{{"if crc32.Checksum(body, castagnoli) != binary.BigEndian.Uint32(raw[recordBytes-4:]) {", "if false {"}},
+	},
+	{
+		name: "base-of-a-patch-deleted", breaks: "R8", file: "host/blobstore.go", tests: inHost("TestWhatIsAlikeIsStoredAsAPatch"),
+		edits: []edit{{"return !keep[d] && !bases[d]", "return !keep[d]"}},
+	},
+	{
+		name: "patch-without-its-base-stored", breaks: "R8", file: "host/blobstore.go", tests: inHost("TestABaseThatGoesMeanwhile"),
+		edits: []edit{{"!ok && (base == Digest{} || s.whole(base))", "!ok"}},
+	},
+	{
+		name: "patch-of-a-patch", breaks: "R8", file: "host/patch.go", tests: inHost("TestWhatIsAlikeIsStoredAsAPatch"),
+		edits: []edit{{"		base = whole.base\n", ""}},
 	},
 	{
 		name: "blob-store-goes-on-after-failure", breaks: "R6 B17", file: "host/blobstore.go", tests: inHost("TestNothingIsStoredAfterAFailure"),
-		edits: []edit{{`	if err := s.failure(); err != nil {
-		return d, err
-	}
-	part, err := s.write`, `	part, err := s.write`}},
+		edits: []edit{{"if err := s.failure(); err != nil || !place(heldBlob{}) {", "if err := error(nil); !place(heldBlob{}) {"}},
 	},
 	{
 		name: "anchor-of-manifest-unchecked", breaks: "R8", file: "host/statesync.go", tests: inHost("TestAManifestOfAnotherAnchor"),
