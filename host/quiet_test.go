@@ -33,7 +33,10 @@ func (w *town) asleep() {
 func (w *town) led(group string, not *home, steps int) *home {
 	w.t.Helper()
 	_, before := w.group(group, not)
+	pace := time.NewTicker(time.Millisecond) // a step is over before every loop has had its turn
+	defer pace.Stop()
 	for range steps {
+		<-pace.C
 		w.step()
 		for _, h := range w.all() {
 			if s, _ := w.group(group, h); h != not && s.Role == consensus.Leader && s.Term > before {
