@@ -48,7 +48,7 @@ func TestOnlyWhatIsMissingIsFetched(t *testing.T) {
 	for _, name := range []string{"a", "b", "leader"} {
 		image.pages = imagePages(pages)
 		var err error
-		if digest, err = saveImage(stores[name], image, meta, Digest{}); err != nil {
+		if digest, err = saveImage(stores[name], image, meta, Digest{}, unpaced); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -47,6 +47,8 @@ type groupConfig struct {
 	// background runs work beside the loop, on a goroutine of its own when nil. A simulator decides
 	// when it goes on.
 	background func(work func())
+	// share is how much of its time the saving of a snapshot works, in percent: snapshotShare when 0.
+	share int
 	// fetchers is how many chunks are fetched at a time, fetchWorkers when 0.
 	fetchers int
 	// onUpgrade, when set, is called from the applier after the machine has changed.
@@ -66,6 +68,9 @@ func (c *groupConfig) fillIn() {
 	}
 	if c.machines == nil {
 		c.machines = fixedMachine{c.machine}
+	}
+	if c.share == 0 {
+		c.share = snapshotShare
 	}
 	if c.fetchers == 0 {
 		c.fetchers = fetchWorkers

@@ -56,7 +56,7 @@ func (m *manifest) meta(digest Digest) (consensus.SnapshotMeta, error) {
 
 // saveImage stores a replica's image chunk by chunk and returns its manifest's digest. Everything is
 // durable on return. Pages are compared with those of the snapshot before, zero for none.
-func saveImage(store *BlobStore, image replicaImage, meta consensus.SnapshotMeta, before Digest) (Digest, error) {
+func saveImage(store *BlobStore, image replicaImage, meta consensus.SnapshotMeta, before Digest, pace *pacer) (Digest, error) {
 	m := manifest{
 		Anchor: meta.Anchor, Configuration: consensus.EncodeConfiguration(meta.Configuration),
 		ConfigurationIndex: meta.ConfigurationIndex, Module: image.module, Header: image.header,
@@ -72,6 +72,7 @@ func saveImage(store *BlobStore, image replicaImage, meta consensus.SnapshotMeta
 		if err != nil {
 			return Digest{}, err
 		}
+		pace.step()
 		m.Pages = append(m.Pages, digest[:]...)
 	}
 	for rest := image.state; len(rest) > 0; {

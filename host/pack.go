@@ -303,14 +303,14 @@ const (
 // # Errors
 //
 // ErrStorage, and ErrCorrupt for a pack that cannot be read, which stays.
-func (s *BlobStore) Compact() error {
+func (s *BlobStore) Compact(pace *pacer) error {
 	wasteful := s.wasteful()
 	if len(wasteful) == 0 {
 		return nil
 	}
 	var err error
 	for _, p := range wasteful {
-		err = errors.Join(err, s.moveAll(p))
+		err = errors.Join(err, s.moveAll(p, pace))
 	}
 	if synced := s.Sync(); synced != nil {
 		return synced
@@ -324,7 +324,7 @@ func (s *BlobStore) Compact() error {
 }
 
 // moveAll writes a pack's blobs to the present one.
-func (s *BlobStore) moveAll(p *packFile) error {
+func (s *BlobStore) moveAll(p *packFile, pace *pacer) error {
 	s.mu.Lock()
 	inside := s.inside(p)
 	s.mu.Unlock()
@@ -332,6 +332,7 @@ func (s *BlobStore) moveAll(p *packFile) error {
 		if err := s.move(d, p); err != nil {
 			return err
 		}
+		pace.step()
 	}
 	return nil
 }

@@ -37,7 +37,7 @@ func keep(t *testing.T, s *BlobStore, blobs ...Digest) {
 	for _, d := range blobs {
 		wanted[d] = true
 	}
-	if err := errors.Join(s.Keep(wanted), s.Compact()); err != nil {
+	if err := errors.Join(s.Keep(wanted), s.Compact(unpaced)); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -79,7 +79,7 @@ func snapshot(t *testing.T, r *replica, store *BlobStore, before Digest) (replic
 	if err != nil {
 		t.Fatal(err)
 	}
-	digest, err := saveImage(store, image, metaAt(image.anchor), before)
+	digest, err := saveImage(store, image, metaAt(image.anchor), before, unpaced)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,7 +138,7 @@ func TestSnapshotsOfChanges(t *testing.T) {
 	}
 	saved := want(0)
 
-	m, err := parseManifest(must(store.Get(must(saveImage(store, saved, metaAt(r.applied), Digest{})))))
+	m, err := parseManifest(must(store.Get(must(saveImage(store, saved, metaAt(r.applied), Digest{}, unpaced)))))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -192,7 +192,7 @@ func TestForgottenPages(t *testing.T) {
 		t.Fatal(err)
 	}
 	image := must(r.image())
-	if _, err := saveImage(store, image, metaAt(r.applied), Digest{}); !errors.Is(err, errPageForgotten) {
+	if _, err := saveImage(store, image, metaAt(r.applied), Digest{}, unpaced); !errors.Is(err, errPageForgotten) {
 		t.Fatalf("the error is %v", err)
 	}
 	r.whole.Store(true)

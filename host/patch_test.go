@@ -235,7 +235,7 @@ func BenchmarkSnapshotOfScatteredChanges(b *testing.B) {
 					}
 					keep[digests[i]] = true
 				}
-				if err := errors.Join(store.Sync(), store.Keep(keep), store.Compact()); err != nil {
+				if err := errors.Join(store.Sync(), store.Keep(keep), store.Compact(unpaced)); err != nil {
 					b.Fatal(err)
 				}
 			}

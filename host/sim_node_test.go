@@ -77,7 +77,7 @@ func (n *simNode) boot() {
 	l.log = &simLog{life: l, disk: n.disk}
 	config := groupConfig{
 		ref: GroupRef{Name: "sim", ID: simGroup}, self: n.id, hosts: w.operator.names(),
-		initial: w.truth.initial, machines: simMaker{l}, spec: machineSpec{Module: Digest{1}}, log: l.log, records: l.log, chunks: chunks, transport: l, clock: l,
+		initial: w.truth.initial, machines: simMaker{l}, spec: machineSpec{Module: Digest{1}}, log: l.log, records: l.log, chunks: chunks, share: 100, transport: l, clock: l,
 		timing: w.profile.timing, seed: w.rng.Uint64(), logger: simLogger(n.name),
 		background: l.background, fetchers: 1, stopped: func(err error) { l.stop(err) },
 		pulse: newPulse(w.rng.Uint64(),

@@ -133,7 +133,7 @@ func (m *simMember) start() {
 	m.machine, m.stopped = newRegister(), nil
 	config := groupConfig{
 		ref: GroupRef{Name: "sim", ID: simGroup}, self: m.id, hosts: map[consensus.MemberID]string{},
-		machine: m.machine, log: m.log, records: m.store, chunks: chunks, transport: m, clock: m, timing: m.sim.timing, seed: m.sim.rng.Uint64(),
+		machine: m.machine, log: m.log, records: m.store, chunks: chunks, share: 100, transport: m, clock: m, timing: m.sim.timing, seed: m.sim.rng.Uint64(),
 		logger: simLogger(m.name), stopped: func(err error) { m.stopped = err },
 	}
 	if m.sim.makers != nil {

@@ -58,10 +58,11 @@ func (g *group) beginSnapshot(image replicaImage) {
 	g.done.Add(1)
 	g.background(func() {
 		defer g.done.Done()
-		if err := g.chunks.Compact(); err != nil {
+		pace := newPacer(g.share, g.quit)
+		if err := g.chunks.Compact(pace); err != nil {
 			g.logger.Warn("chunks are not written anew", "group", g.ref.Name, "error", err)
 		}
-		digest, err := saveImage(g.chunks, image, meta, before)
+		digest, err := saveImage(g.chunks, image, meta, before, pace)
 		meta.Manifest = digest[:]
 		if err == nil {
 			err = g.log.SaveSnapshot(meta)
