@@ -46,6 +46,8 @@ type heldBlob struct {
 	base           Digest
 	pack           *packFile
 	offset, length int64
+	// spent is what was written as patches of this blob.
+	spent int64
 }
 
 // OpenBlobStore opens a folder, making it when needed. A pack that has packBytes gets no more blobs; 1 gives each blob a pack of its own.
@@ -121,6 +123,10 @@ func (s *BlobStore) add(d Digest, b heldBlob, content []byte, wanted func(now he
 func (s *BlobStore) place(d Digest, b heldBlob) {
 	s.forget(d)
 	s.blobs[d] = b
+	if base, ok := s.blobs[b.base]; ok {
+		base.spent += b.length
+		s.blobs[b.base] = base
+	}
 	b.pack.blobs++
 	b.pack.live += b.length
 }

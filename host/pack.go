@@ -372,5 +372,5 @@ func (s *BlobStore) move(d Digest, from *packFile) error {
 	if err != nil || n < len(content) {
 		return errors.Join(err, s.damaged(d, "it cannot be written anew"))
 	}
-	return s.add(d, b, content, func(now heldBlob, _ bool) bool { return now == b })
+	return s.add(d, b, content, func(now heldBlob, _ bool) bool { return now.pack == b.pack && now.offset == b.offset })
 }

@@ -135,6 +135,29 @@ func TestWhatIsAlikeIsStoredAsAPatch(t *testing.T) {
 	}
 }
 
+// TestWhatPatchesCost shows what is written when a page changes a little, again and again, and when much of it does.
+func TestWhatPatchesCost(t *testing.T) {
+	for _, c := range []struct{ change, least, most int }{{128, 2 << 10, 5 << 10}, {4 << 10, 15 << 10, 28 << 10}, {40 << 10, 50 << 10, PageBytes}} {
+		s, random, page, last := openBlobs(t, t.TempDir()), rand.New(rand.NewPCG(3, 4)), make([]byte, PageBytes), Digest{}
+		written, rounds := int64(0), 200
+		for range rounds {
+			for i, at := 0, random.IntN(PageBytes-c.change); i < c.change; i++ {
+				page[at+i] = byte(random.Uint32())
+			}
+			var size int64
+			last, size = like(t, s, last, page)
+			if written += size; size > PageBytes {
+				t.Fatalf("a page takes %d bytes", size)
+			}
+			wantBlob(t, s, last, page)
+			keep(t, s, last)
+		}
+		if mean := int(written) / rounds; mean < c.least || mean > c.most {
+			t.Errorf("changes of %d bytes cost %d each, want %d to %d", c.change, mean, c.least, c.most)
+		}
+	}
+}
+
 // TestDamagedPatches shows that a patch whose file or base is damaged is an error and no blob, that one without its base is none, and that
 // a base which was damaged before does no harm.
 func TestDamagedPatches(t *testing.T) {

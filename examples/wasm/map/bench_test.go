@@ -2,10 +2,14 @@ package main
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"math/rand/v2"
+	"os"
 	"testing"
 
 	"github.com/groutlabs/grout/examples/wasm/internal/twin"
+	"github.com/groutlabs/grout/host"
 	"github.com/groutlabs/grout/sdk/client/collections/protocol"
 	"github.com/groutlabs/grout/wasmsm"
 )
@@ -17,11 +21,12 @@ type loaded struct {
 	view    *wasmsm.View
 	entry   wasmsm.EntryContext
 	n       uint64
+	random  *rand.Rand
 }
 
 func load(b *testing.B, n int) *loaded {
 	b.Helper()
-	l := &loaded{b: b, machine: twin.Start(b, ""), entry: wasmsm.EntryContext{Term: 1}, n: uint64(n)}
+	l := &loaded{b: b, machine: twin.Start(b, ""), entry: wasmsm.EntryContext{Term: 1}, n: uint64(n), random: rand.New(rand.NewPCG(1, 2))}
 	for from := 0; from < n; from += 1000 {
 		c := protocol.Commit{}
 		for i := range min(1000, n-from) {
@@ -48,6 +53,15 @@ func (l *loaded) key(i uint64) []byte {
 
 func (l *loaded) write(i uint64) protocol.Write {
 	return protocol.Write{Kind: protocol.Put, Key: l.key(i), Value: fmt.Appendf(nil, "%0100d", i)}
+}
+
+// another writes a value that nothing resembles.
+func (l *loaded) another(key []byte) protocol.Write {
+	value := make([]byte, 100)
+	for i := range value {
+		value[i] = byte(l.random.Uint32())
+	}
+	return protocol.Write{Kind: protocol.Put, Key: key, Value: value}
 }
 
 func (l *loaded) apply(command []byte) uint64 {
@@ -89,26 +103,90 @@ func (l *loaded) run(name string, send func([]byte) uint64, request func(i uint6
 	})
 }
 
-// snapshot reports what a snapshot after a thousand puts has to write.
+// chunks is what a host keeps of snapshots.
+type chunks struct {
+	b     *testing.B
+	dir   string
+	store *host.BlobStore
+	pages map[uint32]host.Digest
+}
+
+func openChunks(b *testing.B) *chunks {
+	b.Helper()
+	dir := b.TempDir()
+	store, err := host.OpenBlobStore(dir, 16<<20)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return &chunks{b: b, dir: dir, store: store, pages: map[uint32]host.Digest{}}
+}
+
+// save stores the pages that changed, as a host does, and returns how many they are.
+func (c *chunks) save(machine *wasmsm.Machine) int {
+	c.b.Helper()
+	changes, err := machine.Changes()
+	if err != nil {
+		c.b.Fatal(err)
+	}
+	for _, p := range changes.Pages {
+		if p.Data == nil {
+			delete(c.pages, p.Index)
+			continue
+		}
+		if c.pages[p.Index], err = c.store.PutLike(c.pages[p.Index], p.Data); err != nil {
+			c.b.Fatal(err)
+		}
+	}
+	if err := c.store.Sync(); err != nil {
+		c.b.Fatal(err)
+	}
+	return len(changes.Pages)
+}
+
+// size is that of all files: nothing is ever deleted here.
+func (c *chunks) size() (size int64) {
+	c.b.Helper()
+	files, err := os.ReadDir(c.dir)
+	for _, file := range files {
+		info, infoErr := file.Info()
+		if err = errors.Join(err, infoErr); err == nil {
+			size += info.Size()
+		}
+	}
+	if err != nil {
+		c.b.Fatal(err)
+	}
+	return size
+}
+
+// snapshot reports what a snapshot after a thousand puts writes, and in how many of the machine's pages they are.
 func (l *loaded) snapshot(name string, write func(i uint64) protocol.Write) {
 	l.b.Run(name, func(b *testing.B) {
-		changed := func() int {
-			changes, err := l.machine.Changes()
-			if err != nil {
+		c := openChunks(b)
+		image, err := l.machine.Image()
+		if err != nil {
+			b.Fatal(err)
+		}
+		for i, page := range image.Pages {
+			if page == nil {
+				continue
+			}
+			if c.pages[uint32(i)], err = c.store.Put(page); err != nil {
 				b.Fatal(err)
 			}
-			return len(changes.Pages)
 		}
-		changed()
-		pages, rounds := 0, 0
-		for ; b.Loop(); rounds++ {
-			for i := range uint64(1000) {
-				c := protocol.Commit{Writes: []protocol.Write{write(i)}}
-				l.apply(c.Append(nil))
+		before, pages, puts := c.size(), 0, uint64(0)
+		for b.Loop() {
+			for range 1000 {
+				puts++
+				commit := protocol.Commit{Writes: []protocol.Write{write(puts)}}
+				l.apply(commit.Append(nil))
 			}
-			pages += changed()
+			pages += c.save(l.machine)
 		}
-		b.ReportMetric(float64(pages)*64/float64(rounds), "KiB/snapshot")
+		rounds := float64(puts / 1000)
+		b.ReportMetric(float64(c.size()-before)/1024/rounds, "KiB/snapshot")
+		b.ReportMetric(float64(pages)/rounds, "pages/snapshot")
 	})
 }
 
@@ -133,12 +211,8 @@ func BenchmarkMap(b *testing.B) {
 			l.run("count", l.ask, func(i uint64) []byte {
 				return protocol.AppendBytes(protocol.AppendBytes([]byte{protocol.OpCount}, l.key(i)), nil)
 			})
-			l.snapshot("snapshot", func(i uint64) protocol.Write { return l.write(i * 7919) })
-			l.snapshot("snapshot-near", func(i uint64) protocol.Write {
-				w := l.write(0)
-				w.Key = binary.BigEndian.AppendUint64(nil, 1<<60+i)
-				return w
-			})
+			l.snapshot("snapshot", func(i uint64) protocol.Write { return l.another(l.key(i * 7919)) })
+			l.snapshot("snapshot-near", func(i uint64) protocol.Write { return l.another(binary.BigEndian.AppendUint64(nil, 1<<60+i)) })
 			image, err := l.machine.Image()
 			if err != nil {
 				b.Fatal(err)
