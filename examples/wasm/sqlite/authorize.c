@@ -44,9 +44,13 @@ static int pragma(const char *name, const char *argument) {
 	            "application_id, defer_foreign_keys and optimize can be used");
 }
 
+static const char temporary[] = "temporary tables belong to a connection, and there is none here: use a table, or WITH";
+
 static int authorize(void *unused, int action, const char *first, const char *second, const char *database, const char *trigger) {
-	(void)unused, (void)database, (void)trigger;
+	(void)unused, (void)trigger;
 	if (statements_trusted) return SQLITE_OK;
+	// Renaming also looks through the temporary schema, which is no change to it.
+	if ((action == SQLITE_INSERT || action == SQLITE_PRAGMA) && database && sqlite3_stricmp(database, "temp") == 0) return deny(temporary);
 	switch (action) {
 	case SQLITE_TRANSACTION:
 	case SQLITE_SAVEPOINT:
@@ -59,7 +63,7 @@ static int authorize(void *unused, int action, const char *first, const char *se
 	case SQLITE_CREATE_TEMP_TABLE:
 	case SQLITE_CREATE_TEMP_TRIGGER:
 	case SQLITE_CREATE_TEMP_VIEW:
-		return deny("temporary tables belong to a connection, and there is none here: use a table, or WITH");
+		return deny(temporary);
 	case SQLITE_PRAGMA:
 		return pragma(first, second);
 	}

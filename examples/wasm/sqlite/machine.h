@@ -20,6 +20,8 @@ enum refusal {
 // The file's bytes and how many there are.
 uint8_t *vfs_bytes(void);
 uint32_t vfs_size(void);
+// Whether a write has failed because the memory could not grow. The host undoes this too.
+int vfs_full(void);
 // Makes the file size bytes long; what it gains is not defined. Returns 0 when the memory cannot grow so far.
 int vfs_resize(uint32_t size);
 

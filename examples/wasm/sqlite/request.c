@@ -41,6 +41,7 @@ int refuse_sqlite(sqlite3 *db, int result) {
 	case SQLITE_CONSTRAINT:
 		return refuse(REFUSED_CONSTRAINT, sqlite3_errmsg(db));
 	case SQLITE_FULL:
+		if (!vfs_full()) return refuse(REFUSED_SQL, "AUTOINCREMENT has no greater number left");
 		return refuse(REFUSED_ROOM, "the database does not fit into the group's memory any more: raise its limit (grout limits --memory), or delete rows, whose room is used again");
 	case SQLITE_NOMEM:
 		return refuse(REFUSED_ROOM, "the statement needs more than the 16 MiB that SQLite has beside the database: sort or group fewer rows, or add an index");
@@ -50,12 +51,22 @@ int refuse_sqlite(sqlite3 *db, int result) {
 	return refuse(REFUSED_SQL, sqlite3_errmsg(db));
 }
 
+// The row that the command's statements before the present one inserted last. SQLite's own number is 0 when a statement begins, so that
+// it tells whether that one inserts a row.
+static sqlite3_int64 inserted;
+
+static void last_insert_rowid(sqlite3_context *context, int count, sqlite3_value **values) {
+	(void)count, (void)values;
+	sqlite3_int64 own = sqlite3_last_insert_rowid(sqlite3_context_db_handle(context));
+	sqlite3_result_int64(context, own != 0 ? own : inserted);
+}
+
 int request_prepare(sqlite3 *db) {
-	for (int i = 0; i < OWN; i++) {
-		int result = sqlite3_prepare_v3(db, own_text[i], -1, SQLITE_PREPARE_PERSISTENT, &own[i], 0);
-		if (result != SQLITE_OK) return result;
+	int result = sqlite3_create_function(db, "last_insert_rowid", 0, SQLITE_UTF8 | SQLITE_INNOCUOUS, 0, last_insert_rowid, 0, 0);
+	for (int i = 0; result == SQLITE_OK && i < OWN; i++) {
+		result = sqlite3_prepare_v3(db, own_text[i], -1, SQLITE_PREPARE_PERSISTENT, &own[i], 0);
 	}
-	return SQLITE_OK;
+	return result;
 }
 
 void request_close(void) {
@@ -109,19 +120,27 @@ static int parameter(sqlite3_stmt *statement, const char *name) {
 	return index;
 }
 
+// SQLite's own bound of the parameters of a statement.
+#define MAX_PARAMETERS 32766
+
 // Binds the arguments of a JSON request.
-static int bind(sqlite3_stmt *statement, const char *args) {
+static int bind(sqlite3 *db, sqlite3_stmt *statement, const char *args) {
 	sqlite3_stmt *each = own[ARGUMENTS];
-	int wanted = sqlite3_bind_parameter_count(statement), given = 0, code = 0;
+	int wanted = sqlite3_bind_parameter_count(statement), given = 0, code = 0, step = SQLITE_DONE;
+	static uint8_t bound[MAX_PARAMETERS + 1];
 	char text[160];
+	memset(bound, 0, (size_t)wanted + 1);
 	sqlite3_bind_text(each, 1, args, -1, SQLITE_STATIC);
-	while (code == 0 && sqlite3_step(each) == SQLITE_ROW) {
+	while (code == 0 && (step = sqlite3_step(each)) == SQLITE_ROW) {
 		int named = sqlite3_column_type(each, 0) == SQLITE_TEXT;
 		const char *name = (const char *)sqlite3_column_text(each, 0);
 		int index = named ? parameter(statement, name) : given + 1;
 		given++;
 		if (index == 0 || index > wanted) {
 			sqlite3_snprintf(sizeof(text), text, named ? "the statement has no parameter of the name \"%.60s\"" : "args has more values than the statement has parameters", name);
+			code = refuse(REFUSED_REQUEST, text);
+		} else if (bound[index]++) {
+			sqlite3_snprintf(sizeof(text), text, "args has two values for the parameter \"%.60s\"", sqlite3_bind_parameter_name(statement, index));
 			code = refuse(REFUSED_REQUEST, text);
 		} else if (bind_value(statement, index, each) != SQLITE_OK) {
 			sqlite3_snprintf(sizeof(text), text, "args: value %d is neither null, a number, a text, true, false, nor {\"blob\": \"hexadecimal\"}", given);
@@ -130,11 +149,16 @@ static int bind(sqlite3_stmt *statement, const char *args) {
 	}
 	sqlite3_reset(each);
 	sqlite3_clear_bindings(each);
+	if (code == 0 && step != SQLITE_DONE) return refuse_sqlite(db, step);
 	if (code == 0 && given < wanted) {
 		sqlite3_snprintf(sizeof(text), text, "the statement has %d parameters, args has %d values", wanted, given);
 		code = refuse(REFUSED_REQUEST, text);
 	}
 	return code;
+}
+
+static int refuse_overflow(void) {
+	return refuse(REFUSED_SIZE, "the result has more than 500 KiB: ask for fewer rows or columns, with WHERE or LIMIT and OFFSET");
 }
 
 // Runs a statement and writes its rows.
@@ -158,7 +182,7 @@ static int rows(sqlite3 *db, sqlite3_stmt *statement) {
 		answer_text("]");
 	}
 	if (columns > 0) answer_text("]");
-	if (answer_overflowed()) return refuse(REFUSED_SIZE, "the result has more than 500 KiB: ask for fewer rows or columns, with WHERE or LIMIT and OFFSET");
+	if (answer_overflowed()) return refuse_overflow();
 	return step == SQLITE_DONE ? 0 : refuse_sqlite(db, step);
 }
 
@@ -175,7 +199,7 @@ static int run_statement(sqlite3 *db, sqlite3_stmt *statement, int query) {
 		answer_integer(sqlite3_total_changes64(db) != before ? sqlite3_changes64(db) : 0);
 		if ((last = sqlite3_last_insert_rowid(db)) != 0) {
 			answer_text(",\"last_insert_rowid\":");
-			answer_integer(last);
+			answer_integer(inserted = last);
 		}
 	}
 	answer_text("}");
@@ -199,7 +223,7 @@ static int run_sql(sqlite3 *db, const char *sql, int len, const char *args, int 
 		if (statements++ > 0 && (args || query)) {
 			code = refuse(REFUSED_REQUEST, args ? "a request with args is one statement: put each into a request of a batch" : "a query is one statement");
 		} else if (args) {
-			code = bind(statement, args);
+			code = bind(db, statement, args);
 		} else if (sqlite3_bind_parameter_count(statement) > 0) {
 			code = refuse(REFUSED_REQUEST, "the statement has parameters: send it as {\"sql\": \"...\", \"args\": [...]}");
 		}
@@ -249,7 +273,9 @@ static int read_fields(sqlite3 *db, struct fields *f, const char *json, int len)
 	while ((step = sqlite3_step(each)) == SQLITE_ROW && !problem && code == 0) {
 		const char *name = sqlite3_column_type(each, 0) == SQLITE_TEXT ? (const char *)sqlite3_column_text(each, 0) : 0;
 		char **at = field(f, name, (const char *)sqlite3_column_text(each, 1), &problem);
-		if (!at) continue;
+		if (at == &f->sql && strlen((const char *)sqlite3_column_text(each, 2)) < (size_t)sqlite3_column_bytes(each, 2))
+			problem = "sql has a zero byte, at which SQL ends";
+		if (!at || problem) continue;
 		sqlite3_free(*at); // of two fields of one name the last one counts
 		if (!(*at = sqlite3_mprintf("%s", sqlite3_column_text(each, 2)))) code = refuse_sqlite(db, SQLITE_NOMEM);
 	}
@@ -276,7 +302,8 @@ static int run_json(sqlite3 *db, const char *json, int len, int query, int batch
 	return code;
 }
 
-static int run_batch(sqlite3 *db, const char *batch) {
+// Reads a batch's requests, each with a zero behind it. No statement may be running when they do: SQLite drops no table then.
+static int read_batch(sqlite3 *db, sqlite3_str *requests, const char *batch) {
 	sqlite3_stmt *each = own[ELEMENTS];
 	int code = 0, step = SQLITE_DONE;
 	sqlite3_bind_text(each, 1, batch, -1, SQLITE_STATIC);
@@ -284,11 +311,23 @@ static int run_batch(sqlite3 *db, const char *batch) {
 		if (strcmp((const char *)sqlite3_column_text(each, 0), "object") != 0)
 			code = refuse(REFUSED_REQUEST, "each request of a batch is an object with sql and args");
 		else
-			code = run_json(db, (const char *)sqlite3_column_text(each, 1), sqlite3_column_bytes(each, 1), 0, 1);
+			sqlite3_str_append(requests, (const char *)sqlite3_column_text(each, 1), sqlite3_column_bytes(each, 1) + 1);
 	}
 	sqlite3_reset(each);
 	sqlite3_clear_bindings(each);
-	if (code == 0 && step != SQLITE_DONE) return refuse_sqlite(db, step);
+	if (code == 0 && step == SQLITE_DONE) step = sqlite3_str_errcode(requests);
+	return code == 0 && step != SQLITE_OK ? refuse_sqlite(db, step) : code;
+}
+
+static int run_batch(sqlite3 *db, const char *batch) {
+	sqlite3_str *requests = sqlite3_str_new(db);
+	int code = read_batch(db, requests, batch), len;
+	const char *at = sqlite3_str_value(requests), *end = at + sqlite3_str_length(requests);
+	for (; code == 0 && at < end; at += len + 1) {
+		len = (int)strlen(at);
+		code = run_json(db, at, len, 0, 1);
+	}
+	sqlite3_free(sqlite3_str_finish(requests));
 	return code == 0 && number == 0 ? refuse(REFUSED_REQUEST, "there is no statement") : code;
 }
 
@@ -299,14 +338,21 @@ static int run_any(sqlite3 *db, const char *text, int len, int query) {
 	return run_sql(db, text, len, 0, query);
 }
 
+static int finish(void) {
+	if (answer_overflowed()) return refuse_overflow();
+	answer_end();
+	return 0;
+}
+
 int request_run(sqlite3 *db, const char *text, int len, int query) {
 	sqlite3_randomness(0, 0); // random() begins anew, from the entry's random bytes
 	number = 0;
+	inserted = 0;
 	answer_begin();
+	if (strlen(text) < (size_t)len) return refuse(REFUSED_REQUEST, "the request has a zero byte, at which SQL ends");
 	if (query) {
 		int code = run_any(db, text, len, 1);
-		if (code == 0) answer_end();
-		return code;
+		return code == 0 ? finish() : code;
 	}
 	int result = run_own(BEGIN);
 	if (result != SQLITE_OK) return refuse_sqlite(db, result);
@@ -317,6 +363,5 @@ int request_run(sqlite3 *db, const char *text, int len, int query) {
 	if ((result = run_own(COMMIT)) != SQLITE_OK) return refuse_sqlite(db, result);
 	warm();
 	answer_text("]}");
-	answer_end();
-	return 0;
+	return finish();
 }

@@ -15,10 +15,12 @@
 extern uint8_t __heap_base; // the linker's: where the program's own data ends
 
 static uint32_t file_size;
+static int full;
 
 uint8_t *vfs_bytes(void) { return (uint8_t *)(((uintptr_t)&__heap_base + WASM_PAGE - 1) / WASM_PAGE * WASM_PAGE); }
 
 uint32_t vfs_size(void) { return file_size; }
+int vfs_full(void) { return full; }
 
 int vfs_resize(uint32_t size) {
 	uint64_t want = (uint64_t)(uintptr_t)vfs_bytes() + size;
@@ -47,7 +49,7 @@ static int file_write(sqlite3_file *file, const void *from, int amount, sqlite3_
 	(void)file;
 	sqlite3_int64 end = offset + amount, before = file_size;
 	if (end > before) {
-		if (end > INT32_MAX || !vfs_resize((uint32_t)end)) return SQLITE_FULL;
+		if (end > INT32_MAX || !vfs_resize((uint32_t)end)) return full = 1, SQLITE_FULL;
 		if (offset > before) memset(vfs_bytes() + before, 0, (size_t)(offset - before));
 	}
 	memcpy(vfs_bytes() + offset, from, (size_t)amount);

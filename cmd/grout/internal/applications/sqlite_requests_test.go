@@ -26,6 +26,10 @@ func TestSQLiteRequests(t *testing.T) {
 		{"PRAGMA user_version = 5", `{"results":[{"changes":0}]}`},
 		{"INSERT INTO t (name) VALUES (datetime('now')), (CURRENT_TIMESTAMP || ' ') RETURNING name",
 			`{"results":[{"columns":["name"],"rows":[["2026-03-01 12:00:08"],["2026-03-01 12:00:08 "]],"changes":2,"last_insert_rowid":5}]}`},
+		{"INSERT INTO t (id) VALUES (77); UPDATE t SET n = last_insert_rowid() WHERE id = 77; SELECT n, last_insert_rowid() FROM t WHERE id = 77; DELETE FROM t WHERE id = 77",
+			`{"results":[{"changes":1,"last_insert_rowid":77},{"changes":1},{"columns":["n","last_insert_rowid()"],"rows":[[77.0,77]],"changes":0},{"changes":1}]}`},
+		{`{"batch": [{"sql": "CREATE TABLE u (a, b)"}, {"sql": "ALTER TABLE u DROP COLUMN b"}, {"sql": "DROP TABLE u"}]}`, `{"results":[{"changes":0},{"changes":0},{"changes":0}]}`},
+		{"SELECT last_insert_rowid() AS n", `{"results":[{"columns":["n"],"rows":[[0]],"changes":0}]}`},
 	} {
 		if got := h.MustApply(step.command); got != step.want {
 			t.Errorf("%s gives\n%s, want\n%s", step.command, got, step.want)
@@ -40,7 +44,7 @@ func TestSQLiteRequests(t *testing.T) {
 		"SELECT 9223372036854775807 AS big, 1e300*1e300, cast(x'ff' AS TEXT), 0.1+0.2, 1e20": `{"columns":["big","1e300*1e300","cast(x'ff' AS TEXT)","0.1+0.2","1e20"],` +
 			`"rows":[[9223372036854775807,1e999,"` + "\uFFFD" + `",0.30000000000000004,1.0e+20]]}`,
 		"SELECT sqlite_version() > '3.50', count(*) FROM pragma_table_info('t')": `{"columns":["sqlite_version() > '3.50'","count(*)"],"rows":[[1,4]]}`,
-		"SELECT datetime('now')": `{"columns":["datetime('now')"],"rows":[["2026-03-01 12:00:08"]]}`,
+		"SELECT datetime('now')": `{"columns":["datetime('now')"],"rows":[["2026-03-01 12:00:11"]]}`,
 	} {
 		if got := h.MustQuery(query); got != want {
 			t.Errorf("%s gives\n%s, want\n%s", query, got, want)
@@ -72,28 +76,36 @@ var sqliteRefusals = map[string]struct {
 	`{"sql": "SELECT ?", "args": [[1]]}`:           {1, "args: value 1 is neither"},
 	`{"sql": "SELECT ?", "args": [{"blob": "x"}]}`: {1, "args: value 1 is neither"},
 	`{"sql": "SELECT ?; SELECT 1", "args": [1]}`:   {1, "put each into a request of a batch"},
-	"SELEC 1":                                      {2, `near "SELEC": syntax error`},
-	"SELECT * FROM missing":                        {2, "no such table: missing"},
-	"SELECT \"double\"":                            {2, `no such column: "double"`},
-	"INSERT INTO t VALUES (2, 2); SELECT broken":   {2, "statement 2: no such column: broken"},
-	"SELECT load_extension('x')":                   {2, "no such function: load_extension"},
-	"SELECT datetime('now', 'localtime')":          {2, "local time unavailable"},
-	"VACUUM":                                       {2, "cannot VACUUM from within a transaction"},
-	"BEGIN":                                        {3, "each command is one transaction"},
-	"COMMIT":                                       {3, "each command is one transaction"},
-	"SAVEPOINT s":                                  {3, "each command is one transaction"},
-	"ATTACH 'x' AS y":                              {3, "it is one file"},
-	"PRAGMA journal_mode = DELETE":                 {3, "settings are the machine's own"},
-	"PRAGMA writable_schema = 1":                   {3, "settings are the machine's own"},
-	"PRAGMA foreign_keys = 0":                      {3, "settings are the machine's own"},
-	"CREATE TEMP TABLE x (y)":                      {3, "use a table, or WITH"},
-	"INSERT INTO t VALUES (2, -1)":                 {4, "CHECK constraint failed: n >= 0"},
-	"INSERT INTO t VALUES (2, 1), (1, 1)":          {4, "UNIQUE constraint failed: t.id"},
-	"INSERT INTO child VALUES (5)":                 {4, "FOREIGN KEY constraint failed"},
+	"SELECT 1;\x00":                                {1, "the request has a zero byte"},
+	`{"sql": "DELETE FROM t\u0000 WHERE id = 7"}`:  {1, "sql has a zero byte"},
+	`{"sql": "SELECT :a, :b", "args": {"a": 1, ":a": 2}}`:   {1, `two values for the parameter ":a"`},
+	"SELECT 'a' LIKE '" + strings.Repeat("%a", 20000) + "'": {2, "pattern too complex"},
+	"INSERT INTO most VALUES (9223372036854775807), (NULL)": {2, "AUTOINCREMENT has no greater number left"},
+	"SELEC 1":               {2, `near "SELEC": syntax error`},
+	"SELECT * FROM missing": {2, "no such table: missing"},
+	"SELECT \"double\"":     {2, `no such column: "double"`},
+	"INSERT INTO t VALUES (2, 2); SELECT broken": {2, "statement 2: no such column: broken"},
+	"SELECT load_extension('x')":                 {2, "no such function: load_extension"},
+	"SELECT datetime('now', 'localtime')":        {2, "local time unavailable"},
+	"VACUUM":                                     {2, "cannot VACUUM from within a transaction"},
+	"BEGIN":                                      {3, "each command is one transaction"},
+	"COMMIT":                                     {3, "each command is one transaction"},
+	"SAVEPOINT s":                                {3, "each command is one transaction"},
+	"ATTACH 'x' AS y":                            {3, "it is one file"},
+	"PRAGMA journal_mode = DELETE":               {3, "settings are the machine's own"},
+	"PRAGMA writable_schema = 1":                 {3, "settings are the machine's own"},
+	"PRAGMA foreign_keys = 0":                    {3, "settings are the machine's own"},
+	"CREATE TEMP TABLE x (y)":                    {3, "use a table, or WITH"},
+	"CREATE TABLE temp.x (y)":                    {3, "use a table, or WITH"},
+	"CREATE VIRTUAL TABLE temp.x USING rtree (i, a, b)":                                          {3, "use a table, or WITH"},
+	"PRAGMA temp.user_version = 1":                                                               {3, "use a table, or WITH"},
+	"INSERT INTO t VALUES (2, -1)":                                                               {4, "CHECK constraint failed: n >= 0"},
+	"INSERT INTO t VALUES (2, 1), (1, 1)":                                                        {4, "UNIQUE constraint failed: t.id"},
+	"INSERT INTO child VALUES (5)":                                                               {4, "FOREIGN KEY constraint failed"},
 	`{"batch": [{"sql": "DELETE FROM t"}, {"sql": "INSERT INTO t VALUES (3, NULL)"}]}`:           {4, "statement 2: NOT NULL constraint failed: t.n"},
 	"WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n+1 FROM c LIMIT 200000) SELECT n FROM c": {5, "more than 500 KiB"},
-	"SELECT zeroblob(2000000000)":                         {5, "too big"},
-	"CREATE TABLE big AS SELECT zeroblob(900000000) AS b": {6, "16 MiB"},
+	"SELECT zeroblob(2000000000)":                                                                {5, "too big"},
+	"CREATE TABLE big AS SELECT zeroblob(900000000) AS b":                                        {6, "16 MiB"},
 	"WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n+1 FROM c LIMIT 900000) SELECT n, hex(n) FROM c ORDER BY random()": {6, "16 MiB"},
 }
 
@@ -101,6 +113,7 @@ var sqliteRefusals = map[string]struct {
 func TestSQLiteRefusals(t *testing.T) {
 	h := openSQLite(t)
 	h.MustApply(`CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER NOT NULL CHECK (n >= 0));
+		CREATE TABLE most (id INTEGER PRIMARY KEY AUTOINCREMENT);
 		CREATE TABLE child (t INTEGER NOT NULL REFERENCES t (id) DEFERRABLE INITIALLY DEFERRED);
 		INSERT INTO t VALUES (1, 10)`)
 	for command, want := range sqliteRefusals {
@@ -129,6 +142,26 @@ func TestSQLiteRefusals(t *testing.T) {
 	}
 	if got := h.MustApply("INSERT INTO t VALUES (2, 1); INSERT INTO child VALUES (2) RETURNING t"); !strings.Contains(got, `"rows":[[2]]`) {
 		t.Error(got)
+	}
+}
+
+// TestSQLiteWholeAnswers shows that an answer near the largest size is whole, or refused with its command.
+func TestSQLiteWholeAnswers(t *testing.T) {
+	h := openSQLite(t)
+	for _, c := range []struct {
+		do   func(string) sdktest.Outcome
+		rest string
+	}{
+		{func(sql string) sdktest.Outcome { return h.Query(sql) }, `{"columns":["a"],"rows":[[""]]}`},
+		{func(sql string) sdktest.Outcome { return h.Apply(sql) }, `{"results":[{"columns":["a"],"rows":[[""]],"changes":0}]}`},
+	} {
+		room := 500<<10 - len(c.rest)
+		for length := room - 1; length < room+20; length++ {
+			o := c.do(fmt.Sprintf("SELECT printf('%%.*c', %d, 'x') AS a", length))
+			if length <= room && (o.Kind != sdk.Applied || len(o.Output) != len(c.rest)+length) || length > room && (o.Kind != sdk.Refused || o.Code != 5) {
+				t.Errorf("%d bytes of %d: %s, with %d bytes", length, room, o.Kind, len(o.Output))
+			}
+		}
 	}
 }
 

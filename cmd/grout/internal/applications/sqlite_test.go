@@ -69,6 +69,7 @@ func TestSQLiteThroughKills(t *testing.T) {
 	c := hosts(t, ctx, "sqlite")
 	c.deploy(t, ctx, module, "--init", bankSchema)
 	db := database.Open(c.group)
+	checkPing(ctx, t, c, db)
 	for id := range bankAccounts {
 		must[sql.Result](t)(db.ExecContext(ctx, "INSERT INTO account VALUES (?, ?)", id+1, bankStart))
 	}
@@ -112,6 +113,21 @@ func TestSQLiteThroughKills(t *testing.T) {
 	last := must[client.Result](t)(c.group.Execute(ctx, []byte("PRAGMA user_version = 1")))
 	for _, host := range c.Names {
 		compareBank(ctx, t, c.group, client.QueryOptions{Consistency: client.AtLeast, AtLeast: last.Index, Host: host}, made)
+	}
+}
+
+// checkPing shows that a ping is answered by the machine, and fails where there is none.
+func checkPing(ctx context.Context, t *testing.T, c *cluster, db *sql.DB) {
+	t.Helper()
+	if err := db.PingContext(ctx); err != nil {
+		t.Error(err)
+	}
+	conn := must[*client.Client](t)(client.Connect(client.Config{URL: c.URL}))
+	defer conn.Close()
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	if err := database.Open(conn.Group("absent")).PingContext(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("a ping without a group: %v", err)
 	}
 }
 

@@ -43,6 +43,12 @@ type conn struct{ Connector }
 // Begin implements driver.Conn.
 func (conn) Begin() (driver.Tx, error) { return nil, ErrNoTransaction }
 
+// Ping implements driver.Pinger: it asks the machine.
+func (c conn) Ping(ctx context.Context) error {
+	_, err := query(ctx, c.Group, Statement{SQL: "SELECT 1"}, c.Query)
+	return err
+}
+
 // Close implements driver.Conn.
 func (conn) Close() error { return nil }
 

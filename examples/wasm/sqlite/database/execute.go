@@ -50,7 +50,8 @@ type Result struct {
 	Rows [][]any
 }
 
-// Execute runs statements in their order as one transaction, all of them or none, and returns what each did.
+// Execute runs statements in their order as one transaction, all of them or none, and returns what each did. It is also the way to the rows of
+// RETURNING: sql.DB's queries cannot write.
 //
 // # Errors
 //

@@ -25,6 +25,9 @@ type request struct {
 }
 
 func (s Statement) request() (request, error) {
+	if !utf8.ValidString(s.SQL) { // encoding/json would put others in place of its bytes
+		return request{}, fmt.Errorf("%w: SQL that is no UTF-8: give the value as a parameter", ErrBadValue)
+	}
 	var list []any
 	named := map[string]any{}
 	for i, arg := range s.Args {
@@ -68,6 +71,9 @@ func encode(given any) (any, error) {
 		}
 		return v, nil
 	case []byte:
+		if v == nil { // NULL is read as one, too
+			return nil, nil
+		}
 		return map[string]string{"blob": hex.EncodeToString(v)}, nil
 	case float64:
 		return encodeReal(v)

@@ -19,8 +19,8 @@ func TestRequests(t *testing.T) {
 		`{"sql":"S"}`: nil,
 		`{"sql":"S","args":[null,true,7,-7,1.0,0.1,1e+300,"a\"",{"blob":"00ff"},{"blob":""}]}`: {
 			nil, true, 7, int8(-7), 1.0, 0.1, 1e300, `a"`, []byte{0, 255}, []byte{}},
-		`{"sql":"S","args":[5,"x",null,1e999,-1e999]}`: {account(5), &text, sql.NullString{}, math.Inf(1), math.Inf(-1)},
-		`{"sql":"S","args":{"a":1,"b":2.5}}`:           {sql.Named("a", 1), sql.Named("b", float32(2.5))},
+		`{"sql":"S","args":[5,"x",null,null,1e999,-1e999]}`: {account(5), &text, sql.NullString{}, []byte(nil), math.Inf(1), math.Inf(-1)},
+		`{"sql":"S","args":{"a":1,"b":2.5}}`:                {sql.Named("a", 1), sql.Named("b", float32(2.5))},
 	} {
 		request, err := Statement{"S", args}.request()
 		if err != nil {
@@ -34,6 +34,13 @@ func TestRequests(t *testing.T) {
 		if _, err := (Statement{"S", bad}).request(); !errors.Is(err, ErrBadValue) {
 			t.Errorf("%v: %v", bad, err)
 		}
+	}
+}
+
+// TestSQLIsText shows that SQL which JSON cannot carry is an error, and not other SQL.
+func TestSQLIsText(t *testing.T) {
+	if r, err := (Statement{SQL: "SELECT '\xff'"}).request(); !errors.Is(err, ErrBadValue) {
+		t.Errorf("%+v, %v", r, err)
 	}
 }
 
