@@ -11,16 +11,17 @@ import (
 // imagePage is one page of a machine's state, shared by all images in which it is the same. It is the
 // applier's until its first image is handed over, and then that of whoever saves images, one at a time.
 type imagePage struct {
-	// data is nil when it is stored.
+	// data is nil when it is stored, or when read has it: nil is zeros there.
 	data   []byte
+	read   func() ([]byte, error)
 	digest Digest
 	// stored is set when the member's chunks have it, as a part of its own latest snapshot or of the one
 	// that it was restored from.
 	stored bool
 }
 
-// errPageForgotten means that an image builds on a snapshot whose chunks are gone.
-var errPageForgotten = errors.New("host: a page that has not changed is not among the chunks any more")
+// errPageForgotten means that an image builds on a snapshot whose chunks are gone, or on a machine that is.
+var errPageForgotten = errors.New("host: a page is not to be had any more")
 
 // wholeEvery is how often an image has all pages, whatever the machine says of their changes: should it be
 // wrong about one, be it through a bug or bad memory, the comparison of the state hashes finds out then.
@@ -59,7 +60,10 @@ func (r *replica) capture() ([]byte, []*imagePage, error) {
 		if p.Index < 0 || p.Index >= len(pages) {
 			return nil, nil, fmt.Errorf("host: the machine reports a change of page %d of %d", p.Index, len(pages))
 		}
-		if pages[p.Index] = nil; p.Data != nil {
+		switch pages[p.Index] = nil; {
+		case changes.Read != nil:
+			pages[p.Index] = &imagePage{read: func() ([]byte, error) { return changes.Read(p.Index) }}
+		case p.Data != nil:
 			pages[p.Index] = &imagePage{data: p.Data}
 		}
 	}
@@ -74,16 +78,15 @@ func (i *replicaImage) load(machine Machine) error {
 	}
 	image := Image{Header: i.header, Pages: make([][]byte, len(i.pages))}
 	for n, p := range i.pages {
-		switch {
-		case p == nil:
-		case p.data != nil:
-			image.Pages[n] = p.data
-		default:
-			data, err := i.chunks.Get(p.digest)
-			if err != nil {
-				return i.unreadable(n, err)
-			}
-			image.Pages[n] = data
+		if p == nil {
+			continue
+		}
+		err := p.fetch()
+		if image.Pages[n] = p.data; err == nil && p.stored {
+			image.Pages[n], err = i.chunks.Get(p.digest)
+		}
+		if err != nil {
+			return i.unreadable(n, err)
 		}
 	}
 	return machine.Restore(image)
@@ -92,13 +95,19 @@ func (i *replicaImage) load(machine Machine) error {
 // read writes one page over its argument, and reports false for a page of zeros.
 func (i *replicaImage) read(page int, into []byte) (bool, error) {
 	p := i.pages[page]
-	switch {
-	case p == nil:
+	if p == nil {
 		return false, nil
-	case p.data == nil:
+	}
+	if err := p.fetch(); err != nil {
+		return false, i.unreadable(page, err)
+	}
+	switch {
+	case p.stored:
 		if err := i.chunks.GetInto(p.digest, into); err != nil {
 			return false, i.unreadable(page, err)
 		}
+	case p.data == nil:
+		return false, nil
 	case copy(into, p.data) != len(into):
 		return false, i.unreadable(page, fmt.Errorf("%w image: it has %d bytes, the machine's pages have %d", ErrCorrupt, len(p.data), len(into)))
 	}
@@ -118,6 +127,19 @@ func (r *replica) adopt(image *replicaImage) {
 	r.pages = image.pages
 }
 
+// fetch reads the page from the machine, if that has it.
+func (p *imagePage) fetch() error {
+	if p.read == nil {
+		return nil
+	}
+	data, err := p.read()
+	if err != nil {
+		return fmt.Errorf("%w: %w", errPageForgotten, err)
+	}
+	p.data, p.read = data, nil
+	return nil
+}
+
 // save stores the page, which may resemble a blob, if it is not stored, and returns its digest: zero for a page of zeros.
 func (p *imagePage) save(store *BlobStore, like Digest) (Digest, error) {
 	switch {
@@ -126,7 +148,10 @@ func (p *imagePage) save(store *BlobStore, like Digest) (Digest, error) {
 	case p.stored && store.Has(p.digest):
 		return p.digest, nil
 	case p.stored:
-		return Digest{}, fmt.Errorf("%w: %x", errPageForgotten, p.digest)
+		return Digest{}, fmt.Errorf("%w: %x is not among the chunks", errPageForgotten, p.digest)
+	}
+	if err := p.fetch(); err != nil || p.data == nil {
+		return Digest{}, err
 	}
 	digest, err := store.PutLike(like, p.data)
 	if err == nil {

@@ -21,7 +21,12 @@ func (i *replicaImage) sums() []Digest {
 		case p.stored:
 			out[n] = p.digest
 		default:
-			out[n] = digestOf(p.data)
+			if err := p.fetch(); err != nil {
+				panic(err)
+			}
+			if p.data != nil {
+				out[n] = digestOf(p.data)
+			}
 		}
 	}
 	return out
@@ -34,6 +39,8 @@ type sheet struct {
 	changed map[int]bool
 	lost    int
 	told    int
+	// gone is set when no page can be read any more.
+	gone bool
 }
 
 func newSheet(pages int) *sheet {
@@ -55,10 +62,18 @@ func (s *sheet) Image() (Image, error) {
 }
 
 func (s *sheet) Changes() (Changes, error) {
-	c := Changes{Header: []byte("sheet"), Count: len(s.pages)}
+	data := map[int][]byte{}
+	c := Changes{Header: []byte("sheet"), Count: len(s.pages), Read: func(page int) ([]byte, error) {
+		text, ok := data[page]
+		if delete(data, page); !ok || s.gone {
+			return nil, fmt.Errorf("page %d is not to be had", page)
+		}
+		return text, nil
+	}}
 	for _, i := range slices.Sorted(maps.Keys(s.changed)) {
 		if i < len(s.pages) {
-			c.Pages = append(c.Pages, ChangedPage{Index: i, Data: s.pages[i]})
+			data[i] = s.pages[i]
+			c.Pages = append(c.Pages, ChangedPage{Index: i})
 		}
 	}
 	s.told += len(c.Pages)
@@ -181,7 +196,7 @@ func TestAPageThatIsNotTold(t *testing.T) {
 	}
 }
 
-// TestForgottenPages shows that a snapshot which builds on chunks that are gone is refused, and that the one after
+// TestForgottenPages shows that a snapshot which builds on chunks or a machine that are gone is refused, and that the one after
 // the refusal is whole.
 func TestForgottenPages(t *testing.T) {
 	s, store := newSheet(2), openBlobs(t, t.TempDir())
@@ -198,6 +213,11 @@ func TestForgottenPages(t *testing.T) {
 	r.whole.Store(true)
 	if _, digest := snapshot(t, r, store, Digest{}); digest != wholeDigest(t, s, r.applied) {
 		t.Error("the snapshot after that is another")
+	}
+	s.write(0, "zero")
+	image, s.gone = must(r.image()), true
+	if _, err := saveImage(store, image, metaAt(r.applied), Digest{}, unpaced); !errors.Is(err, errPageForgotten) {
+		t.Fatalf("the error of a machine that is gone is %v", err)
 	}
 	if data := must(store.Get(digestOf(s.pages[1]))); !bytes.HasPrefix(data, []byte("one")) {
 		t.Error("its page is not stored")

@@ -80,7 +80,7 @@ type Loader interface {
 // Changer is a Machine that knows what changed since its last snapshot.
 type Changer interface {
 	// Changes returns what changed since the last call of Changes or Restore; the first has all that is not zero. The
-	// pages are the caller's to keep.
+	// pages are the caller's to keep, and stay readable when Changes is called again.
 	Changes() (Changes, error)
 }
 
@@ -91,6 +91,9 @@ type Changes struct {
 	Count  int
 	// Pages are those that may have changed. Others are as before; those beyond the earlier count are zero.
 	Pages []ChangedPage
+	// Read, when not nil, has the Data of Pages: it returns each once, on one goroutine at a time, while the machine goes on. An error means that the
+	// machine is gone.
+	Read func(page int) ([]byte, error)
 }
 
 // ChangedPage is one page of an image; nil Data is all zero.

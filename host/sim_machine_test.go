@@ -3,6 +3,7 @@ package host
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -25,7 +26,8 @@ type simMachine struct {
 	digest  uint64
 	version uint8
 	// told are the pages of the last Changes or Restore.
-	told [][]byte
+	told   [][]byte
+	closed bool
 }
 
 func newSimMachine() *simMachine { return &simMachine{digest: 14695981039346656037, version: 1} }
@@ -125,10 +127,16 @@ func (m *simMachine) Changes() (Changes, error) {
 			before = m.told[i]
 		}
 		if !bytes.Equal(before, page) {
-			changes.Pages = append(changes.Pages, ChangedPage{Index: i, Data: page})
+			changes.Pages = append(changes.Pages, ChangedPage{Index: i})
 		}
 	}
 	m.told = image.Pages
+	changes.Read = func(page int) ([]byte, error) {
+		if m.closed {
+			return nil, errors.New("the machine is closed")
+		}
+		return image.Pages[page], nil
+	}
 	return changes, err
 }
 
@@ -164,4 +172,7 @@ func (m *simMachine) Load(header []byte, pages int, read func(page int, into []b
 }
 
 // Close implements Machine.
-func (m *simMachine) Close() error { return nil }
+func (m *simMachine) Close() error {
+	m.closed = true
+	return nil
+}

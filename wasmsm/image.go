@@ -57,9 +57,15 @@ func decodeImageHeader(b []byte) (*imageHeader, error) {
 // Image returns the whole state after the last applied command. The pages are copies, the caller's
 // to keep.
 func (m *Machine) Image() (Image, error) {
-	pages, err := m.capture(allPages)
-	if err != nil {
+	if m.broken != nil {
+		return Image{}, m.broken
+	}
+	if err := m.settle(); err != nil {
 		return Image{}, err
+	}
+	pages, err := m.store.pages()
+	if err != nil {
+		return Image{}, m.keep(err)
 	}
 	image := Image{Header: m.checkpointHeader(), Pages: make([][]byte, m.linear.size/pageBytes)}
 	for _, p := range pages {
@@ -72,24 +78,19 @@ func (m *Machine) Image() (Image, error) {
 // Changes or Restore; the first one has all that is not zero. The pages are copies, the caller's to keep. Its cost is that of the
 // pages that were written.
 func (m *Machine) Changes() (Changes, error) {
-	pages, err := m.capture(changedPages)
+	f, err := m.Freeze()
 	if err != nil {
 		return Changes{}, err
 	}
-	m.store.forget()
-	return Changes{Header: m.checkpointHeader(), Count: int(m.linear.size / pageBytes), Pages: pages}, nil
-}
-
-// capture makes a checkpoint and copies pages of it.
-func (m *Machine) capture(which pageSet) ([]Page, error) {
-	if m.broken != nil {
-		return nil, m.broken
+	c := Changes{Header: f.Header, Count: f.Count}
+	for _, i := range f.Pages {
+		data, err := f.Page(i)
+		if err != nil {
+			return Changes{}, err
+		}
+		c.Pages = append(c.Pages, Page{Index: uint32(i), Data: data})
 	}
-	if err := m.settle(); err != nil {
-		return nil, err
-	}
-	pages, err := m.store.pages(which)
-	return pages, m.keep(err)
+	return c, nil
 }
 
 // checkpointHeader is the header of the checkpoint's image. After a checkpoint the memory's size is the

@@ -31,9 +31,11 @@ type store interface {
 	// load makes the memory and the checkpoint those of an image, page by page, and calls show like commit. The memory has the
 	// image's length already. After an error neither is to be used any more.
 	load(read PageReader, show func()) error
-	// pages copies the checkpoint: all pages that are not zero, or those of them that were written since forget, the
-	// zero ones included. They are in order.
-	pages(which pageSet) ([]Page, error)
+	// pages copies the checkpoint: all pages that are not zero, in order.
+	pages() ([]Page, error)
+	// freeze returns the checkpoint's pages that were written since forget or the last freeze, the zero ones included. They stay
+	// as they are, those of an earlier freeze as well.
+	freeze() *frozen
 	// forget makes the checkpoint the one that changes are told from.
 	forget()
 	// view returns a further memory that begins with the checkpoint each time. It may be called at any time.
@@ -52,14 +54,6 @@ type viewBacking interface {
 	hold()
 	release()
 }
-
-// pageSet is a choice of pages.
-type pageSet uint8
-
-const (
-	allPages pageSet = iota
-	changedPages
-)
 
 // gate keeps views from beginning while a checkpoint changes, and the checkpoint from changing while one
 // begins. Neither takes long.
@@ -105,6 +99,15 @@ func (t *touched) mark(start, end uint64) {
 		(*t)[page/64] |= 1 << (page % 64)
 	}
 }
+
+// has reports whether the page at an offset is marked.
+func (t touched) has(at uint64) bool {
+	page := at / pageBytes
+	return page/64 < uint64(len(t)) && t[page/64]>>(page%64)&1 != 0
+}
+
+// unmark takes the mark of the page at an offset away.
+func (t touched) unmark(at uint64) { t[at/pageBytes/64] &^= 1 << (at / pageBytes % 64) }
 
 // each calls do with the offsets of the pages below size that are marked.
 func (t touched) each(size uint64, do func(at uint64)) {

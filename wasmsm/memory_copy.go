@@ -14,6 +14,7 @@ type copyStore struct {
 	saved   []byte
 	views   *gate
 	touched touched
+	frozen  *frozen
 }
 
 func newCopyStore(views *gate) *copyStore { return &copyStore{views: views} }
@@ -37,10 +38,14 @@ func (s *copyStore) commit(show func()) error {
 	s.views.Lock()
 	defer s.views.Unlock()
 	if len(s.saved) > len(s.memory) {
+		s.frozen.change(uint64(len(s.memory)), uint64(len(s.saved)))
 		s.saved = s.saved[:len(s.memory)]
 	}
 	common := len(s.saved)
-	copyChanged(s.saved, s.memory[:common], &s.touched)
+	copyChanged(s.saved, s.memory[:common], func(start, end int) {
+		s.frozen.change(uint64(start), uint64(end))
+		s.touched.mark(uint64(start), uint64(end))
+	})
 	s.saved = append(s.saved, s.memory[common:]...)
 	s.touched.mark(uint64(common), uint64(len(s.saved)))
 	show()
@@ -58,6 +63,7 @@ func (s *copyStore) rollback() (uint64, error) {
 }
 
 func (s *copyStore) load(read PageReader, show func()) error {
+	s.frozen.finish()
 	s.views.Lock()
 	defer s.views.Unlock()
 	for at := 0; at < len(s.memory); at += pageBytes {
@@ -76,20 +82,20 @@ func (s *copyStore) load(read PageReader, show func()) error {
 	return nil
 }
 
-func (s *copyStore) pages(which pageSet) ([]Page, error) {
+func (s *copyStore) pages() ([]Page, error) {
 	var pages []Page
-	if which == changedPages {
-		s.touched.each(uint64(len(s.saved)), func(at uint64) {
-			pages = append(pages, Page{Index: uint32(at / pageBytes), Data: copyPage(s.saved[at:][:pageBytes])})
-		})
-		return pages, nil
-	}
 	for at := 0; at < len(s.saved); at += pageBytes {
 		if data := copyPage(s.saved[at:][:pageBytes]); data != nil {
 			pages = append(pages, Page{Index: uint32(at / pageBytes), Data: data})
 		}
 	}
 	return pages, nil
+}
+
+func (s *copyStore) freeze() *frozen {
+	s.frozen.finish()
+	s.frozen = s.touched.freeze(uint64(len(s.saved)), s.views, func() []byte { return s.saved })
+	return s.frozen
 }
 
 func (s *copyStore) forget() { clear(s.touched) }
@@ -141,17 +147,17 @@ func (v *copyView) close() error {
 	return nil
 }
 
-// copyChanged copies the blocks that differ, and marks their pages. Both slices have the same length.
-func copyChanged(dst, src []byte, marks *touched) {
+// copyChanged copies the blocks that differ, and calls before each if that is not nil. Both slices have the same length.
+func copyChanged(dst, src []byte, before func(start, end int)) {
 	for at := 0; at < len(src); at += blockBytes {
 		end := min(at+blockBytes, len(src))
 		if bytes.Equal(dst[at:end], src[at:end]) {
 			continue
 		}
-		copy(dst[at:end], src[at:end])
-		if marks != nil {
-			marks.mark(uint64(at), uint64(end))
+		if before != nil {
+			before(at, end)
 		}
+		copy(dst[at:end], src[at:end])
 	}
 }
 

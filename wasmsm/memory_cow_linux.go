@@ -34,6 +34,7 @@ type cowStore struct {
 	changed, ranges []pageRange
 	scans           uint64
 	touched         touched
+	frozen          *frozen
 	// views keeps those that live, which shown lists, from beginning while the checkpoint changes.
 	views *gate
 	shown []*cowView
@@ -160,6 +161,7 @@ func (s *cowStore) write(show func()) error {
 	}
 	for _, r := range s.changed {
 		s.keepForViews(r.start, r.end)
+		s.frozen.change(r.start, r.end)
 		copyDifferent(s.shared[r.start:r.end], s.private[r.start:r.end])
 		s.touched.mark(r.start, r.end)
 	}
@@ -301,6 +303,7 @@ func (s *cowStore) cutOff(start, end uint64) error {
 	if start == end {
 		return nil
 	}
+	s.frozen.change(start, end)
 	for at := int64(start); at < int64(end); {
 		from, to, err := s.nextData(at)
 		if err != nil {
@@ -319,6 +322,7 @@ func (s *cowStore) cutOff(start, end uint64) error {
 
 // load writes an image into the file, past both mappings: that costs neither a fault nor a second copy of a page.
 func (s *cowStore) load(read PageReader, show func()) error {
+	s.frozen.finish()
 	s.views.Lock()
 	defer s.views.Unlock()
 	s.awaitViews()
@@ -341,14 +345,10 @@ func (s *cowStore) load(read PageReader, show func()) error {
 	return nil
 }
 
-func (s *cowStore) pages(which pageSet) ([]Page, error) {
+func (s *cowStore) pages() ([]Page, error) {
 	var pages []Page
 	add := func(at uint64) {
 		pages = append(pages, Page{Index: uint32(at / pageBytes), Data: copyPage(s.shared[at:][:pageBytes])})
-	}
-	if which == changedPages {
-		s.touched.each(s.committed, add)
-		return pages, nil
 	}
 	next := int64(0) // the first page that was not looked at
 	for at := int64(0); at < int64(s.committed); {
@@ -365,6 +365,12 @@ func (s *cowStore) pages(which pageSet) ([]Page, error) {
 		at = end
 	}
 	return pages, nil
+}
+
+func (s *cowStore) freeze() *frozen {
+	s.frozen.finish()
+	s.frozen = s.touched.freeze(s.committed, s.views, func() []byte { return s.shared })
+	return s.frozen
 }
 
 func (s *cowStore) forget() { clear(s.touched) }

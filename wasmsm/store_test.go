@@ -55,6 +55,15 @@ type storeTest struct {
 	views  []*viewTest
 	// changes are all changes so far, put together.
 	changes []byte
+	// frozen are pages that are still to be read, with what they have to be.
+	frozen []frozenPage
+}
+
+// frozenPage is a page of a checkpoint that may be over, to be read of from, nil for zeros.
+type frozenPage struct {
+	from  *frozen
+	index int
+	want  []byte
 }
 
 func exerciseStore(t *testing.T, random *rand.Rand, s store) {
@@ -79,6 +88,9 @@ func exerciseStore(t *testing.T, random *rand.Rand, s store) {
 		}
 		if random.IntN(30) == 0 {
 			x.wantChanges(step)
+		}
+		if random.IntN(3) == 0 {
+			x.wantFrozen(step, random.IntN(3))
 		}
 	}
 	for _, v := range x.views {
@@ -153,20 +165,35 @@ func (x *storeTest) load(step int) {
 // wantChanges shows that the changes told so far make up the checkpoint.
 func (x *storeTest) wantChanges(step int) {
 	x.Helper()
-	pages, err := x.s.pages(changedPages)
-	if err != nil {
-		x.Fatal(err)
-	}
-	x.s.forget()
+	f, pages := x.s.freeze(), 0
 	x.changes = resized(slices.Clip(x.changes), uint64(len(x.m.saved)))
-	for _, p := range pages {
-		to := x.changes[p.Index*pageBytes:][:pageBytes]
-		if clear(to); p.Data != nil {
-			copy(to, p.Data)
-		}
-	}
+	f.pending.each(f.size, func(at uint64) {
+		pages++
+		page := x.m.saved[at:][:pageBytes]
+		copy(x.changes[at:], page)
+		x.frozen = append(x.frozen, frozenPage{f, int(at / pageBytes), copyPage(page)})
+	})
 	if !bytes.Equal(x.changes, x.m.saved) {
-		x.Fatalf("step %d: what was told of %d changed pages does not make up the checkpoint", step, len(pages))
+		x.Fatalf("step %d: what was told of %d changed pages does not make up the checkpoint", step, pages)
+	}
+	if x.random.IntN(3) == 0 {
+		x.wantFrozen(step, len(x.frozen))
+	}
+}
+
+// wantFrozen reads some of the pages that are still to be read.
+func (x *storeTest) wantFrozen(step, pages int) {
+	x.Helper()
+	for range min(pages, len(x.frozen)) {
+		i := x.random.IntN(len(x.frozen))
+		p := x.frozen[i]
+		x.frozen = slices.Delete(x.frozen, i, i+1)
+		if got, err := p.from.page(p.index); err != nil || !bytes.Equal(got, p.want) {
+			x.Fatalf("step %d: page %d is not what it was, %v", step, p.index, err)
+		}
+		if _, err := p.from.page(p.index); err == nil {
+			x.Fatalf("step %d: page %d was read twice", step, p.index)
+		}
 	}
 }
 
@@ -244,7 +271,7 @@ func scribble(random *rand.Rand, memory, model []byte) {
 
 func wantPages(t *testing.T, step int, s store, saved []byte) {
 	t.Helper()
-	pages, err := s.pages(allPages)
+	pages, err := s.pages()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -154,12 +154,15 @@ func (m machine) Load(header []byte, pages int, read func(page int, into []byte)
 
 // Changes implements host.Changer.
 func (m machine) Changes() (host.Changes, error) {
-	changes, err := m.running.Changes()
-	out := host.Changes{Header: changes.Header, Count: changes.Count, Pages: make([]host.ChangedPage, len(changes.Pages))}
-	for i, p := range changes.Pages {
-		out.Pages[i] = host.ChangedPage{Index: int(p.Index), Data: p.Data}
+	frozen, err := m.running.Freeze()
+	if err != nil {
+		return host.Changes{}, err
 	}
-	return out, err
+	out := host.Changes{Header: frozen.Header, Count: frozen.Count, Pages: make([]host.ChangedPage, len(frozen.Pages)), Read: frozen.Page}
+	for i, page := range frozen.Pages {
+		out.Pages[i].Index = page
+	}
+	return out, nil
 }
 
 // Show implements host.Viewer.
