@@ -82,8 +82,8 @@ func (m *Machine) Changes() (Changes, error) {
 
 // capture makes a checkpoint and copies pages of it.
 func (m *Machine) capture(which pageSet) ([]Page, error) {
-	if m.broken != nil {
-		return nil, m.broken
+	if err := m.awake(); err != nil {
+		return nil, err
 	}
 	if err := m.settle(); err != nil {
 		return nil, err
@@ -133,8 +133,8 @@ type PageReader func(page int, into []byte) (data bool, err error)
 // Load is Restore of an image that need not be in memory: it reads each page once, in their order, and writes
 // it where it stays.
 func (m *Machine) Load(header []byte, pages int, read PageReader) error {
-	if m.broken != nil {
-		return m.broken
+	if err := m.awake(); err != nil {
+		return err
 	}
 	h, err := m.checkImage(header, pages)
 	if err != nil {

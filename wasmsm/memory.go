@@ -34,8 +34,13 @@ type store interface {
 	// pages copies the checkpoint: all pages that are not zero, or those of them that were written since forget, the
 	// zero ones included. They are in order.
 	pages(which pageSet) ([]Page, error)
+	// each calls do with the parts of the checkpoint that may be other than zero, in order, until that returns an error. They begin and end at
+	// blocks of 4 KiB.
+	each(do func(at uint64, data []byte) error) error
 	// forget makes the checkpoint the one that changes are told from.
 	forget()
+	// marks are the pages that were written since forget, the store's own.
+	marks() *touched
 	// view returns a further memory that begins with the checkpoint each time. It may be called at any time.
 	view() (viewBacking, error)
 }
@@ -76,6 +81,13 @@ func (g *gate) end(reason error) {
 	if g.ended == nil {
 		g.ended = reason
 	}
+}
+
+// reopen takes end back, for a checkpoint that is there again.
+func (g *gate) reopen() {
+	g.Lock()
+	defer g.Unlock()
+	g.ended = nil
 }
 
 // newStore returns a store of length 0 that can be resized up to limit bytes.

@@ -92,7 +92,11 @@ func (s *copyStore) pages(which pageSet) ([]Page, error) {
 	return pages, nil
 }
 
+func (s *copyStore) each(do func(at uint64, data []byte) error) error { return do(0, s.saved) }
+
 func (s *copyStore) forget() { clear(s.touched) }
+
+func (s *copyStore) marks() *touched { return &s.touched }
 
 func (s *copyStore) close() error {
 	s.views.end(ErrClosed)
