@@ -33,7 +33,7 @@ type kept struct {
 // Doze gives the machine's instance and its memory back, and reports whether it did. Any later call gets them again, which takes a few
 // milliseconds; no call has another result than without. A machine that has views stays as it is, and so does one that would have to keep more than 1 MiB.
 //
-// An error says why it stays as it is. If it leaves the state in doubt, every later call returns it.
+// An error leaves the state in doubt, and every later call returns it.
 func (m *Machine) Doze() (bool, error) {
 	if m.broken != nil {
 		return false, m.broken
@@ -51,11 +51,11 @@ func (m *Machine) Doze() (bool, error) {
 	}
 	fresh, err := m.module.freshMemory()
 	if err != nil {
-		return false, err
+		return false, m.keep(err)
 	}
 	memory, small, err := pack(m.store, fresh)
 	if err != nil || !small {
-		return false, err
+		return false, m.keep(err)
 	}
 	k := &kept{size: m.linear.size, touched: append(touched(nil), *m.store.marks()...), memory: memory}
 	if err := m.shed(); err != nil {
