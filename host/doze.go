@@ -1,0 +1,52 @@
+package host
+
+import "time"
+
+// A machine that nobody has used for a while dozes, if it is a Dozer. The group's loop knows when that is: once it sleeps it waits for
+// two ticks of a slow clock, which all groups of the host share, and then has the applier do it, behind whatever that has to do.
+
+// nap is the wait of a loop that sleeps. It belongs to the loop.
+type nap struct {
+	// ticks is nil while nothing is waited for.
+	ticks <-chan time.Time
+	stop  func()
+	left  int
+}
+
+// napTicks is how many ticks make at least one period: the first comes within one.
+const napTicks = 2
+
+// begin starts to wait for a period; 0 is for ever.
+func (n *nap) begin(clock Clock, period time.Duration) {
+	n.end()
+	if period > 0 {
+		n.ticks, n.stop = clock.Tick(period)
+		n.left = napTicks
+	}
+}
+
+// end waits no longer.
+func (n *nap) end() {
+	if n.ticks != nil {
+		n.stop()
+		n.ticks, n.stop = nil, nil
+	}
+}
+
+// over counts a tick, and reports whether the wait is over.
+func (n *nap) over() bool {
+	if n.left--; n.left > 0 {
+		return false
+	}
+	n.end()
+	return true
+}
+
+// doze has the machine doze, unless it has views: those are made for offers of this goroutine alone, so there is none until the next.
+func (a *applier) doze() error {
+	dozer, ok := a.replica.machine.(Dozer)
+	if !ok || !a.views.none() {
+		return nil
+	}
+	return dozer.Doze()
+}
