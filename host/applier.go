@@ -268,7 +268,7 @@ func (a *applier) do(w *work) error {
 		w.rehearse.done(a.replica.rehearse(w.rehearse.spec))
 	}
 	if w.doze {
-		if err := a.doze(); err != nil {
+		if err := a.replica.doze(); err != nil {
 			return err
 		}
 	}

@@ -42,11 +42,10 @@ func (n *nap) over() bool {
 	return true
 }
 
-// doze has the machine doze, unless it has views: those are made for offers of this goroutine alone, so there is none until the next.
-func (a *applier) doze() error {
-	dozer, ok := a.replica.machine.(Dozer)
-	if !ok || !a.views.none() {
-		return nil
+// doze has the machine doze, if it can. In quarantine there is none.
+func (r *replica) doze() error {
+	if dozer, ok := r.machine.(Dozer); ok {
+		return dozer.Doze()
 	}
-	return dozer.Doze()
+	return nil
 }

@@ -33,7 +33,7 @@ type register struct {
 
 	mu     sync.Mutex
 	closed int
-	// dozing is set from a doze to the next call, dozes counts them.
+	// dozing is set from a doze to the next call, dozes counts the times that it was set.
 	dozing bool
 	dozes  int
 }
@@ -44,8 +44,10 @@ var errBroken = errors.New("the machine broke")
 func (r *register) Doze() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.dozing = true
-	r.dozes++
+	if !r.dozing {
+		r.dozing = true
+		r.dozes++
+	}
 	return nil
 }
 

@@ -80,7 +80,8 @@ type Loader interface {
 // Dozer is a Machine that can do with less memory while nobody uses it.
 type Dozer interface {
 	// Doze gives back what the machine can do without. The next call gets it again, and so does the next view: it takes longer and has no
-	// other result. Like the methods of Machine it overlaps with none of them, and no view lives. The error is like that of Machine.Apply.
+	// other result. Like the methods of Machine it overlaps with none of them; while there are views it does nothing. The error is like that of
+	// Machine.Apply.
 	Doze() error
 }
 

@@ -149,7 +149,7 @@ func (c *CompiledModule) instantiated() ([]byte, error) {
 	store := newCopyStore(&gate{})
 	m := &Machine{module: c}
 	if err := m.instantiate(store, 0); err != nil {
-		return nil, err
+		return nil, errors.Join(err, m.shed())
 	}
 	memory := store.memory
 	for len(memory) > 0 && memory[len(memory)-1] == 0 {
