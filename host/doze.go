@@ -3,7 +3,7 @@ package host
 import "time"
 
 // A machine that nobody has used for a while dozes, if it is a Dozer. The group's loop knows when that is: once it sleeps it waits for
-// two ticks of a slow clock, which all groups of the host share, and then has the applier do it, behind whatever that has to do.
+// some ticks of a slow clock, which all groups of the host share, and then has the applier do it, behind whatever that has to do.
 
 // nap is the wait of a loop that sleeps. It belongs to the loop.
 type nap struct {
@@ -13,15 +13,15 @@ type nap struct {
 	left  int
 }
 
-// napTicks is how many ticks make at least one period: the first comes within one.
-const napTicks = 2
+// napTicks is how many ticks make a period.
+const napTicks = 8
 
-// begin starts to wait for a period; 0 is for ever.
-func (n *nap) begin(clock Clock, period time.Duration) {
+// begin starts to wait for one to two periods; 0 is for ever. A thousand groups that fall asleep at once do not all have the same wait.
+func (n *nap) begin(clock Clock, period time.Duration, group GroupID) {
 	n.end()
 	if period > 0 {
-		n.ticks, n.stop = clock.Tick(period)
-		n.left = napTicks
+		n.ticks, n.stop = clock.Tick(period / napTicks)
+		n.left = 1 + napTicks + int(group%napTicks) // the first comes early
 	}
 }
 

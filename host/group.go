@@ -249,7 +249,7 @@ func (g *group) run() {
 			stop()
 			ticks = nil
 			g.publishStatus("")
-			rest.begin(g.clock, g.timing.DozeAfter)
+			rest.begin(g.clock, g.timing.DozeAfter, g.ref.ID)
 		case !idle && ticks == nil:
 			rest.end()
 			ticks, stop = g.clock.Tick(g.timing.Tick)

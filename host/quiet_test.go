@@ -155,7 +155,7 @@ func (w *town) napping(group string) (dozing, dozes, waiting int) {
 	w.clock.mu.Lock()
 	defer w.clock.mu.Unlock()
 	for k := range w.clock.tickers {
-		if k.period == townTiming().DozeAfter {
+		if k.period == townTiming().DozeAfter/napTicks {
 			waiting++
 		}
 	}

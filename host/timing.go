@@ -16,7 +16,7 @@ type Timing struct {
 	HeartbeatTicks int
 	// QuietTicks is after how many ticks with nothing to do a group falls quiet, 0 for never: see consensus.Core.Quiet.
 	QuietTicks int
-	// DozeAfter is how long a group sleeps, at least, before its machine dozes: see Dozer. 0 is for ever.
+	// DozeAfter is how long a group sleeps, at least, before its machine dozes; twice as long is the most: see Dozer. 0 is for ever.
 	DozeAfter time.Duration
 	// RequestTimeout bounds a client's wait where the client sets no bound.
 	RequestTimeout time.Duration
@@ -43,8 +43,8 @@ func (t Timing) validate() error {
 		return fmt.Errorf("%w: Timing.Tick is %s, must be positive", ErrBadConfig, t.Tick)
 	case t.QuietTicks < 0:
 		return fmt.Errorf("%w: Timing.QuietTicks is %d, must not be negative", ErrBadConfig, t.QuietTicks)
-	case t.DozeAfter < 0:
-		return fmt.Errorf("%w: Timing.DozeAfter is %s, must not be negative", ErrBadConfig, t.DozeAfter)
+	case t.DozeAfter != 0 && t.DozeAfter < napTicks*t.Tick:
+		return fmt.Errorf("%w: Timing.DozeAfter is %s, must be 0 or at least %d ticks", ErrBadConfig, t.DozeAfter, napTicks)
 	case t.RequestTimeout <= 0:
 		return fmt.Errorf("%w: Timing.RequestTimeout is %s, must be positive", ErrBadConfig, t.RequestTimeout)
 	case t.SnapshotBytes < 1 || t.RetainEntries < 1 || t.RetainBytes < 1 || t.MaxMessageBytes < 1:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 )
@@ -30,19 +31,21 @@ type kept struct {
 	memory  packed
 }
 
+// dozing has room for the machines that are about to doze. A thousand may be told to at once, and each takes a compressor.
+var dozing = make(chan struct{}, runtime.GOMAXPROCS(0))
+
 // Doze gives the machine's instance and its memory back, and reports whether it did. Any later call gets them again, which takes a few
 // milliseconds; no call has another result than without. A machine that has views stays as it is, and so does one that would have to keep more than 1 MiB.
 //
 // An error leaves the state in doubt, and every later call returns it.
 func (m *Machine) Doze() (bool, error) {
-	if m.broken != nil {
-		return false, m.broken
+	if m.broken != nil || m.rest.kept.Load() != nil {
+		return m.broken == nil, m.broken
 	}
+	dozing <- struct{}{}
+	defer func() { <-dozing }()
 	m.rest.mu.Lock()
 	defer m.rest.mu.Unlock()
-	if m.rest.kept.Load() != nil {
-		return true, nil
-	}
 	if m.rest.views > 0 {
 		return false, nil
 	}
