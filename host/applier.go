@@ -21,6 +21,8 @@ type work struct {
 	queries []pendingQuery
 	// rehearse is nil in most.
 	rehearse *rehearsal
+	// doze has the machine doze.
+	doze bool
 }
 
 // applier owns a group's replica and runs it on a goroutine of its own, so that a slow machine does
@@ -264,6 +266,11 @@ func (a *applier) do(w *work) error {
 	}
 	if w.rehearse != nil {
 		w.rehearse.done(a.replica.rehearse(w.rehearse.spec))
+	}
+	if w.doze {
+		if err := a.replica.doze(); err != nil {
+			return err
+		}
 	}
 	a.held = append(a.held, w.queries...)
 	a.runHeld()

@@ -384,8 +384,8 @@ func TestBadConfigs(t *testing.T) {
 	for name, harm := range map[string]func(*Config){
 		"name": func(c *Config) { c.Name = "b" }, "dir": func(c *Config) { c.Dir = "" }, "store": func(c *Config) { c.Store = nil },
 		"transport": func(c *Config) { c.Transport = nil }, "tick": func(c *Config) { c.Timing.Tick = 0 },
-		"timeout": func(c *Config) { c.Timing.RequestTimeout = 0 }, "snapshot": func(c *Config) { c.Timing.SnapshotBytes = 0 },
-		"heartbeat": func(c *Config) { c.Timing.HeartbeatTicks = 0 }, "election": func(c *Config) { c.Timing.ElectionTicks = 3 },
+		"doze": func(c *Config) { c.Timing.DozeAfter = c.Timing.Tick }, "timeout": func(c *Config) { c.Timing.RequestTimeout = 0 },
+		"snapshot": func(c *Config) { c.Timing.SnapshotBytes = 0 }, "heartbeat": func(c *Config) { c.Timing.HeartbeatTicks = 0 }, "election": func(c *Config) { c.Timing.ElectionTicks = 3 },
 	} {
 		c := good()
 		harm(&c)

@@ -231,13 +231,18 @@ func (g *group) start() {
 // run is the loop that owns the core.
 func (g *group) run() {
 	ticks, stop := g.clock.Tick(g.timing.Tick)
-	defer func() { stop() }()
+	var rest nap
+	defer func() { stop(); rest.end() }()
 	for {
 		select {
 		case <-g.quit:
 			return
 		case <-ticks:
 			g.tick()
+		case <-rest.ticks:
+			if rest.over() {
+				g.applier.add(work{doze: true})
+			}
 		case <-g.inbox.wake:
 		}
 		if err := g.turn(); err != nil {
@@ -249,7 +254,9 @@ func (g *group) run() {
 			stop()
 			ticks = nil
 			g.publishStatus("")
+			rest.begin(g.clock, g.timing.DozeAfter, g.ref.ID)
 		case !idle && ticks == nil:
+			rest.end()
 			ticks, stop = g.clock.Tick(g.timing.Tick)
 		}
 	}

@@ -33,13 +33,34 @@ type register struct {
 
 	mu     sync.Mutex
 	closed int
+	// dozing is set from a doze to the next call, dozes counts the times that it was set.
+	dozing bool
+	dozes  int
 }
 
 var errBroken = errors.New("the machine broke")
 
+// Doze implements Dozer. A register has nothing to give back: it notes that it was told.
+func (r *register) Doze() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.dozing {
+		r.dozing = true
+		r.dozes++
+	}
+	return nil
+}
+
+func (r *register) wake() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.dozing = false
+}
+
 func newRegister() *register { return &register{tags: map[string]int64{}, gate: make(chan struct{})} }
 
 func (r *register) Apply(entry EntryContext, command []byte) (Outcome, error) {
+	r.wake()
 	words := strings.Fields(string(command))
 	if len(words) == 0 {
 		return Outcome{Kind: Trapped, Message: "empty"}, nil
@@ -96,6 +117,7 @@ func (r *register) SetLimits(limits api.Limits) error {
 func (r *register) MemoryBytes() int64 { return r.cells['M'-'A'] * PageBytes }
 
 func (r *register) Query(_ EntryContext, query []byte) (Outcome, error) {
+	r.wake()
 	words := strings.Fields(string(query))
 	if len(words) == 1 && words[0] == "wait" {
 		<-r.gate
@@ -109,6 +131,7 @@ func (r *register) Query(_ EntryContext, query []byte) (Outcome, error) {
 
 // Image spreads the cells over three pages, the last of them short. The tags are in the header.
 func (r *register) Image() (Image, error) {
+	r.wake()
 	image := Image{Pages: make([][]byte, 3)}
 	for i, n := range r.cells {
 		if n == 0 {
@@ -127,6 +150,7 @@ func (r *register) Image() (Image, error) {
 }
 
 func (r *register) Restore(image Image) error {
+	r.wake()
 	if len(image.Pages) != 3 {
 		return fmt.Errorf("an image of %d pages", len(image.Pages))
 	}

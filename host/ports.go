@@ -77,6 +77,14 @@ type Loader interface {
 	Load(header []byte, pages int, read func(page int, into []byte) (data bool, err error)) error
 }
 
+// Dozer is a Machine that can do with less memory while nobody uses it.
+type Dozer interface {
+	// Doze gives back what the machine can do without. The next call gets it again, and so does the next view: it takes longer and has no
+	// other result. Like the methods of Machine it overlaps with none of them; while there are views it does nothing. The error is like that of
+	// Machine.Apply.
+	Doze() error
+}
+
 // Changer is a Machine that knows what changed since its last snapshot.
 type Changer interface {
 	// Changes returns what changed since the last call of Changes or Restore; the first has all that is not zero. The

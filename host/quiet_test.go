@@ -138,3 +138,70 @@ func TestAQuietLeaderDies(t *testing.T) {
 		t.Errorf("the sum is %s", sum)
 	}
 }
+
+// napping counts the machines of a group that doze, how often all of them did so far, and the loops that wait for it.
+func (w *town) napping(group string) (dozing, dozes, waiting int) {
+	for _, h := range w.all() {
+		for _, g := range h.groups() {
+			if g.ref.Name != group {
+				continue
+			}
+			machine := h.machines.made[len(h.machines.made)-1]
+			machine.mu.Lock()
+			if machine.dozing {
+				dozing++
+			}
+			dozes += machine.dozes
+			machine.mu.Unlock()
+		}
+	}
+	w.clock.mu.Lock()
+	defer w.clock.mu.Unlock()
+	for k := range w.clock.tickers {
+		if k.period == townTiming().DozeAfter/napTicks {
+			waiting++
+		}
+	}
+	return dozing, dozes, waiting
+}
+
+// TestQuietMachinesDoze shows that the machines of a group that sleeps doze after a while, once and with no clock left that ticks for them; that
+// a command wakes all of them, a query the one that answers, with the same result as ever; and that they doze again.
+func TestQuietMachinesDoze(t *testing.T) {
+	w := newTown(t, "a", "b", "c")
+	w.found("g", 3)
+	asleep := func() {
+		w.until("all machines doze", func() bool { dozing, _, _ := w.napping("g"); return dozing == 3 })
+	}
+	asleep()
+	_, before, _ := w.napping("g")
+	for range 5 * int(townTiming().DozeAfter/townTiming().Tick) {
+		w.step()
+	}
+	if dozing, dozes, waiting := w.napping("g"); dozing != 3 || dozes != before || waiting != 0 {
+		t.Errorf("%d machines doze, they did %d times more, and %d loops wait for it", dozing, dozes-before, waiting)
+	}
+	for i, name := range w.names {
+		if sum := w.homes[name].add("g", "A", 1); sum != fmt.Sprint(i+1) {
+			t.Fatalf("the sum through %s is %s", name, sum)
+		}
+		w.until("a command wakes all machines", func() bool { _, dozes, _ := w.napping("g"); return dozes >= before+3*(i+1) })
+		asleep()
+	}
+	_, before, _ = w.napping("g")
+	if r := w.homes["b"].query(QueryRequest{Group: "g", Payload: []byte("get A")}); r.Err != nil || string(r.Outcome.Output) != "3" {
+		t.Fatalf("the query: %+v", r)
+	}
+	if dozing, _, _ := w.napping("g"); dozing != 2 {
+		t.Errorf("%d machines doze after a query, want 2", dozing)
+	}
+	asleep()
+	_, before, _ = w.napping("g")
+	w.homes["a"].add("g", "A", 1)
+	w.until("all loops wait for a doze", func() bool { _, _, waiting := w.napping("g"); return waiting == 3 })
+	w.homes["a"].add("g", "A", 1)
+	w.until("the loops that woke wait no longer", func() bool { _, _, waiting := w.napping("g"); return waiting == 0 })
+	if _, dozes, _ := w.napping("g"); dozes != before {
+		t.Errorf("%d machines dozed though their groups woke before", dozes-before)
+	}
+}

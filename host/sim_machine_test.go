@@ -28,6 +28,25 @@ type simMachine struct {
 	// told are the pages of the last Changes or Restore.
 	told   [][]byte
 	closed bool
+	// asleep has the cells and the digest while the machine dozes, when they are wrong here.
+	asleep *simMachine
+}
+
+// Doze implements Dozer.
+func (m *simMachine) Doze() error {
+	if m.asleep == nil {
+		m.asleep = &simMachine{cells: m.cells, digest: m.digest}
+		m.cells, m.digest = [16]int64{-1, -1, -1, -1}, 0
+		m.life.node.w.stats.dozes++
+	}
+	return nil
+}
+
+func (m *simMachine) awake() *simMachine {
+	if m.asleep != nil {
+		m.cells, m.digest, m.asleep = m.asleep.cells, m.asleep.digest, nil
+	}
+	return m
 }
 
 func newSimMachine() *simMachine { return &simMachine{digest: 14695981039346656037, version: 1} }
@@ -41,6 +60,7 @@ func (m *simMachine) fold(data []byte) {
 
 // Apply implements Machine.
 func (m *simMachine) Apply(entry EntryContext, command []byte) (Outcome, error) {
+	m.awake()
 	var context [24]byte
 	binary.BigEndian.PutUint64(context[:], uint64(entry.Index))
 	binary.BigEndian.PutUint64(context[8:], uint64(entry.Term))
@@ -96,6 +116,7 @@ func number(word string) int64 {
 
 // Query implements Machine.
 func (m *simMachine) Query(_ EntryContext, query []byte) (Outcome, error) {
+	m.awake()
 	_, cell, _ := strings.Cut(string(query), " ")
 	return Outcome{Output: strconv.AppendInt(nil, m.cells[number(cell)], 10)}, nil
 }
@@ -105,6 +126,7 @@ const simPages = 4
 // Image implements Machine. The pages are far smaller than a sandbox's: what the host does with them
 // is the same.
 func (m *simMachine) Image() (Image, error) {
+	m.awake()
 	image := Image{Header: binary.BigEndian.AppendUint64(nil, m.digest), Pages: make([][]byte, simPages)}
 	for i, n := range m.cells {
 		if n != 0 && image.Pages[i%simPages] == nil {
@@ -145,6 +167,7 @@ func (m *simMachine) Restore(image Image) error {
 	if len(image.Pages) != simPages || len(image.Header) != 8 {
 		return fmt.Errorf("an image of %d pages", len(image.Pages))
 	}
+	m.awake()
 	if m.life.g != nil {
 		m.life.node.w.stats.installs++
 	}

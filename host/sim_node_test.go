@@ -48,6 +48,8 @@ type simLife struct {
 	stopped error
 	// A turn, some applying, and the publisher have been placed as events.
 	turning, applying, publishing bool
+	// applies counts the runs of the applier.
+	applies int
 	// seen is what the last check of the member saw.
 	seen simSeen
 }
@@ -229,6 +231,9 @@ func (l *simLife) attend() {
 	}
 }
 
+// simDoze is how many runs of an applier end with a machine that dozes.
+const simDoze = 3
+
 // apply lets the applier do some of its queue.
 func (l *simLife) apply() {
 	l.applying = false
@@ -257,6 +262,12 @@ func (l *simLife) apply() {
 		}
 	}
 	l.node.w.checkState(l)
+	if l.applies++; l.applies%simDoze == 0 {
+		if err := l.g.applier.do(&work{epoch: l.g.applier.epoch.Load(), doze: true}); err != nil {
+			l.g.failed(err)
+			return
+		}
+	}
 	if len(l.g.applier.queue) > 0 {
 		select {
 		case l.g.applier.wake <- struct{}{}:

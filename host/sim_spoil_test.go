@@ -16,7 +16,7 @@ func (w *simWorld) spoil(n *simNode) {
 	if !ok {
 		return
 	}
-	machine.cells[w.rng.IntN(12)] ^= 1 << w.rng.IntN(20)
+	machine.awake().cells[w.rng.IntN(12)] ^= 1 << w.rng.IntN(20)
 }
 
 // doubtful reports whether some member's state may be wrong.
@@ -29,7 +29,7 @@ func (w *simWorld) right(l *simLife) bool {
 		return true
 	}
 	at := l.g.applier.replica.applied.Index
-	for i, value := range machine.cells {
+	for i, value := range machine.awake().cells {
 		if w.truth.twin.valueAt(i, at) != value {
 			return false
 		}

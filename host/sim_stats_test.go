@@ -47,6 +47,7 @@ type simStats struct {
 	quarantined     int
 	repaired        int
 	upgraded        int
+	dozes           int
 	faults          [faultKinds]int
 }
 
@@ -124,6 +125,7 @@ var simCounters = []struct {
 	{"quarantined", func(s *simStats) *int { return &s.quarantined }},
 	{"repaired", func(s *simStats) *int { return &s.repaired }},
 	{"upgraded", func(s *simStats) *int { return &s.upgraded }},
+	{"dozes", func(s *simStats) *int { return &s.dozes }},
 	{"porcupine", func(s *simStats) *int { return &s.porcupine }},
 }
 

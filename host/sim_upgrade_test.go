@@ -51,7 +51,7 @@ func (m *simMachine) next(spec machineSpec, entry EntryContext) (*simMachine, Ou
 	case "trap":
 		return nil, Outcome{Kind: Trapped, Message: "as asked"}
 	}
-	next := *m
+	next := *m.awake()
 	next.told = nil
 	next.version = spec.Module[0]
 	next.cells[12]++

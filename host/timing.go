@@ -16,6 +16,8 @@ type Timing struct {
 	HeartbeatTicks int
 	// QuietTicks is after how many ticks with nothing to do a group falls quiet, 0 for never: see consensus.Core.Quiet.
 	QuietTicks int
+	// DozeAfter is how long a group sleeps, at least, before its machine dozes; twice as long is the most: see Dozer. 0 is for ever.
+	DozeAfter time.Duration
 	// RequestTimeout bounds a client's wait where the client sets no bound.
 	RequestTimeout time.Duration
 	// SnapshotBytes is how much log a group gathers before it takes a snapshot. RetainEntries and RetainBytes
@@ -30,7 +32,7 @@ type Timing struct {
 // DefaultTiming suits hosts of one data centre.
 func DefaultTiming() Timing {
 	return Timing{
-		Tick: 50 * time.Millisecond, ElectionTicks: 16, HeartbeatTicks: 2, QuietTicks: 32, RequestTimeout: 5 * time.Second,
+		Tick: 50 * time.Millisecond, ElectionTicks: 16, HeartbeatTicks: 2, QuietTicks: 32, DozeAfter: 5 * time.Second, RequestTimeout: 5 * time.Second,
 		SnapshotBytes: 16 << 20, RetainEntries: 2048, RetainBytes: 16 << 20, MaxMessageBytes: 512 << 10,
 	}
 }
@@ -41,6 +43,8 @@ func (t Timing) validate() error {
 		return fmt.Errorf("%w: Timing.Tick is %s, must be positive", ErrBadConfig, t.Tick)
 	case t.QuietTicks < 0:
 		return fmt.Errorf("%w: Timing.QuietTicks is %d, must not be negative", ErrBadConfig, t.QuietTicks)
+	case t.DozeAfter != 0 && t.DozeAfter < napTicks*t.Tick:
+		return fmt.Errorf("%w: Timing.DozeAfter is %s, must be 0 or at least %d ticks", ErrBadConfig, t.DozeAfter, napTicks)
 	case t.RequestTimeout <= 0:
 		return fmt.Errorf("%w: Timing.RequestTimeout is %s, must be positive", ErrBadConfig, t.RequestTimeout)
 	case t.SnapshotBytes < 1 || t.RetainEntries < 1 || t.RetainBytes < 1 || t.MaxMessageBytes < 1:

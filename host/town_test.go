@@ -99,6 +99,7 @@ func townTiming() Timing {
 	timing.RequestTimeout = 5 * time.Second
 	timing.SnapshotBytes = 1500
 	timing.QuietTicks = 20
+	timing.DozeAfter = 7 * napTicks * timing.Tick
 	return timing
 }
 

@@ -67,11 +67,7 @@ func (c *CompiledModule) open(config MachineConfig) (*Machine, error) {
 	}
 	m := &Machine{module: c, limits: limits, seed: config.Seed, log: config.Log}
 	m.ctx.machine = m
-	var err error
-	if m.store, err = newStore(c.runtime.config.Memory, c.memoryLimit(Limits{MemoryBytes: maxMemoryBytes}), &m.views); err == nil {
-		err = m.instantiate(m.store, c.memoryLimit(limits))
-	}
-	if err != nil {
+	if err := m.embody(); err != nil {
 		return nil, errors.Join(err, m.Close())
 	}
 	return m, nil
@@ -109,7 +105,9 @@ func (m *Machine) instantiate(memory backing, limit uint64) (err error) {
 		}
 		*counter = global
 	}
-	m.committed = make([]uint64, len(m.globals))
+	if m.committed == nil {
+		m.committed = make([]uint64, len(m.globals))
+	}
 	m.lookUp()
 	return nil
 }

@@ -19,10 +19,7 @@ type Frozen struct {
 // Freeze is Changes without the copies: the pages are read from the result. Until each was read, or Freeze is called again, a commit that changes
 // one keeps what it changes. So nobody waits for the copy of all that was written.
 func (m *Machine) Freeze() (*Frozen, error) {
-	if m.broken != nil {
-		return nil, m.broken
-	}
-	if err := m.settle(); err != nil {
+	if err := m.current(); err != nil {
 		return nil, err
 	}
 	f := &Frozen{Header: m.checkpointHeader(), Count: int(m.linear.size / pageBytes), store: m.store.freeze()}

@@ -57,10 +57,7 @@ func decodeImageHeader(b []byte) (*imageHeader, error) {
 // Image returns the whole state after the last applied command. The pages are copies, the caller's
 // to keep.
 func (m *Machine) Image() (Image, error) {
-	if m.broken != nil {
-		return Image{}, m.broken
-	}
-	if err := m.settle(); err != nil {
+	if err := m.current(); err != nil {
 		return Image{}, err
 	}
 	pages, err := m.store.pages()
@@ -91,6 +88,14 @@ func (m *Machine) Changes() (Changes, error) {
 		c.Pages = append(c.Pages, Page{Index: uint32(i), Data: data})
 	}
 	return c, nil
+}
+
+// current wakes the machine, and makes its state the checkpoint.
+func (m *Machine) current() error {
+	if err := m.awake(); err != nil {
+		return err
+	}
+	return m.settle()
 }
 
 // checkpointHeader is the header of the checkpoint's image. After a checkpoint the memory's size is the
@@ -134,8 +139,8 @@ type PageReader func(page int, into []byte) (data bool, err error)
 // Load is Restore of an image that need not be in memory: it reads each page once, in their order, and writes
 // it where it stays.
 func (m *Machine) Load(header []byte, pages int, read PageReader) error {
-	if m.broken != nil {
-		return m.broken
+	if err := m.awake(); err != nil {
+		return err
 	}
 	h, err := m.checkImage(header, pages)
 	if err != nil {

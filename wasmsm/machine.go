@@ -32,6 +32,7 @@ type Machine struct {
 	// last is the entry of the last command.
 	last    EntryContext
 	views   gate
+	rest    rest
 	journal journal
 
 	apply, query api.Function
@@ -77,6 +78,9 @@ var _ context.Context = (*callContext)(nil)
 // An error is no outcome of the command: the machine's state can no longer be trusted, and every
 // later call returns the error too.
 func (m *Machine) Apply(entry EntryContext, command []byte) (Outcome, error) {
+	if err := m.awake(); err != nil {
+		return Outcome{}, err
+	}
 	m.last = entry
 	outcome, err := m.run(m.apply, callApply, entry, command)
 	if err != nil {
@@ -96,8 +100,8 @@ func (m *Machine) Apply(entry EntryContext, command []byte) (Outcome, error) {
 // Query runs one query against the present state and undoes whatever it wrote. Of entry, Index,
 // Term and TimeNanos are those of the last applied entry.
 func (m *Machine) Query(entry EntryContext, query []byte) (Outcome, error) {
-	if m.broken != nil {
-		return Outcome{}, m.broken
+	if err := m.awake(); err != nil {
+		return Outcome{}, err
 	}
 	if err := m.settle(); err != nil {
 		return Outcome{}, err
@@ -118,6 +122,9 @@ func (m *Machine) Close() error {
 		return nil
 	}
 	m.broken = ErrClosed
+	m.rest.mu.Lock()
+	defer m.rest.mu.Unlock()
+	m.rest.closed = true
 	var err error
 	if m.instance != nil {
 		err = m.instance.Close(context.Background())

@@ -36,8 +36,15 @@ type store interface {
 	// freeze returns the checkpoint's pages that were written since forget or the last freeze, the zero ones included. They stay
 	// as they are, those of an earlier freeze as well.
 	freeze() *frozen
+	// thaw keeps what of the last freeze was not read, which does not need the store then.
+	thaw()
+	// each calls do with the parts of the checkpoint that may be other than zero, in order, until that returns an error. They begin and end at
+	// blocks of 4 KiB.
+	each(do func(at uint64, data []byte) error) error
 	// forget makes the checkpoint the one that changes are told from.
 	forget()
+	// marks are the pages that were written since forget, the store's own.
+	marks() *touched
 	// view returns a further memory that begins with the checkpoint each time. It may be called at any time.
 	view() (viewBacking, error)
 }
@@ -70,6 +77,13 @@ func (g *gate) end(reason error) {
 	if g.ended == nil {
 		g.ended = reason
 	}
+}
+
+// reopen takes end back, for a checkpoint that is there again.
+func (g *gate) reopen() {
+	g.Lock()
+	defer g.Unlock()
+	g.ended = nil
 }
 
 // newStore returns a store of length 0 that can be resized up to limit bytes.

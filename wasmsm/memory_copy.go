@@ -98,7 +98,13 @@ func (s *copyStore) freeze() *frozen {
 	return s.frozen
 }
 
+func (s *copyStore) thaw() { s.frozen.finish() }
+
+func (s *copyStore) each(do func(at uint64, data []byte) error) error { return do(0, s.saved) }
+
 func (s *copyStore) forget() { clear(s.touched) }
+
+func (s *copyStore) marks() *touched { return &s.touched }
 
 func (s *copyStore) close() error {
 	s.views.end(ErrClosed)

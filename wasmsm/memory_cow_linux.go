@@ -350,21 +350,34 @@ func (s *cowStore) pages() ([]Page, error) {
 	add := func(at uint64) {
 		pages = append(pages, Page{Index: uint32(at / pageBytes), Data: copyPage(s.shared[at:][:pageBytes])})
 	}
-	next := int64(0) // the first page that was not looked at
-	for at := int64(0); at < int64(s.committed); {
-		start, end, err := s.nextData(at)
-		if err != nil {
-			return nil, err
-		}
-		next = max(next, start/pageBytes)
-		for ; next*pageBytes < min(end, int64(s.committed)); next++ {
-			if add(uint64(next * pageBytes)); pages[len(pages)-1].Data == nil {
+	next := uint64(0) // the first page that was not looked at
+	err := s.each(func(at uint64, data []byte) error {
+		next = max(next, at/pageBytes)
+		for ; next*pageBytes < at+uint64(len(data)); next++ {
+			if add(next * pageBytes); pages[len(pages)-1].Data == nil {
 				pages = pages[:len(pages)-1]
 			}
 		}
+		return nil
+	})
+	return pages, err
+}
+
+func (s *cowStore) each(do func(at uint64, data []byte) error) error {
+	for at := int64(0); at < int64(s.committed); {
+		start, end, err := s.nextData(at)
+		if err != nil {
+			return err
+		}
+		if end = min(end, int64(s.committed)); start < end {
+			err = do(uint64(start), s.shared[start:end])
+		}
+		if err != nil {
+			return err
+		}
 		at = end
 	}
-	return pages, nil
+	return nil
 }
 
 func (s *cowStore) freeze() *frozen {
@@ -373,7 +386,11 @@ func (s *cowStore) freeze() *frozen {
 	return s.frozen
 }
 
+func (s *cowStore) thaw() { s.frozen.finish() }
+
 func (s *cowStore) forget() { clear(s.touched) }
+
+func (s *cowStore) marks() *touched { return &s.touched }
 
 // nextData finds the next part of the file that is no hole. Reading holes through the mapping would
 // fill them.

@@ -55,8 +55,8 @@ func (c *CompiledModule) exports(name string) bool {
 
 // Export returns what the machine exports of its state (grout_export), and undoes whatever that wrote.
 func (m *Machine) Export(entry EntryContext) (Outcome, error) {
-	if m.broken != nil {
-		return Outcome{}, m.broken
+	if err := m.awake(); err != nil {
+		return Outcome{}, err
 	}
 	export := m.instance.ExportedFunction("grout_export")
 	if export == nil {
@@ -75,8 +75,8 @@ func (m *Machine) Export(entry EntryContext) (Outcome, error) {
 // TakeOver gives the machine the state that another one exported (grout_migrate). A group does it once, right after the
 // start. What a refused or trapped one wrote is undone.
 func (m *Machine) TakeOver(entry EntryContext, exported []byte) (Outcome, error) {
-	if m.broken != nil {
-		return Outcome{}, m.broken
+	if err := m.awake(); err != nil {
+		return Outcome{}, err
 	}
 	migrate := m.instance.ExportedFunction("grout_migrate")
 	if migrate == nil {

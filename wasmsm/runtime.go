@@ -32,6 +32,10 @@ type sharedModule struct {
 	prepared *prepare.Prepared
 	err      error
 	users    int // guarded by Runtime.mu
+	// fresh is what freshMemory returns, once it was asked for.
+	once     sync.Once
+	fresh    []byte
+	freshErr error
 }
 
 // NewRuntime returns a runtime. Close frees it, after its machines.

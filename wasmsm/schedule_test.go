@@ -155,6 +155,28 @@ func (s *schedule) step() {
 			s.Fatal(err)
 		}
 		s.views[i] = newTestView(s.T, s.m)
+	case what < 193:
+		s.doze()
+	}
+}
+
+// doze has the machine doze, which it does without views alone. The next step wakes it, or new views do.
+func (s *schedule) doze() {
+	s.Helper()
+	if dozes, err := s.m.Doze(); dozes || err != nil {
+		s.Fatalf("a machine with views dozes: %t, %v", dozes, err)
+	}
+	for _, v := range s.views {
+		if err := v.Close(); err != nil {
+			s.Fatal(err)
+		}
+	}
+	wantDoze(s.T, s.m)
+	if s.random.IntN(2) == 0 {
+		s.apply()
+	}
+	for i := range s.views {
+		s.views[i] = newTestView(s.T, s.m)
 	}
 }
 

@@ -10,8 +10,8 @@ package wasmsm
 // With ErrLimits nothing has changed. Any other error leaves the state in doubt, and every later
 // call returns it.
 func (m *Machine) SetLimits(limits Limits) error {
-	if m.broken != nil {
-		return m.broken
+	if err := m.awake(); err != nil {
+		return err
 	}
 	limits = limits.or(m.module.runtime.config.Limits)
 	if err := limits.validate(); err != nil {
@@ -28,7 +28,12 @@ func (m *Machine) SetLimits(limits Limits) error {
 }
 
 // MemoryBytes is the present size of the linear memory.
-func (m *Machine) MemoryBytes() int64 { return int64(m.linear.size) }
+func (m *Machine) MemoryBytes() int64 {
+	if k := m.rest.kept.Load(); k != nil {
+		return int64(k.size)
+	}
+	return int64(m.linear.size)
+}
 
 // Limits returns the machine's limits.
 func (m *Machine) Limits() Limits { return m.limits }

@@ -38,11 +38,12 @@ func (m *Machine) Show(entry EntryContext) error {
 //
 // ErrClosed after Close.
 func (m *Machine) View() (*View, error) {
-	memory, err := m.store.view()
+	memory, err := m.viewMemory()
 	if err != nil {
 		return nil, err
 	}
 	if _, _, err := m.module.runtime.acquire(m.module.digest); err != nil {
+		m.rest.leave()
 		return nil, errors.Join(err, memory.close())
 	}
 	v := &View{owner: m, memory: memory, globals: make([]uint64, len(m.committed))}
@@ -52,6 +53,30 @@ func (m *Machine) View() (*View, error) {
 		return nil, errors.Join(err, v.Close())
 	}
 	return v, nil
+}
+
+// viewMemory returns the memory of one more view, for which a machine that dozes wakes.
+func (m *Machine) viewMemory() (viewBacking, error) {
+	m.rest.mu.Lock()
+	defer m.rest.mu.Unlock()
+	if m.rest.closed {
+		return nil, ErrClosed
+	}
+	if err := m.wake(); err != nil {
+		return nil, err
+	}
+	memory, err := m.store.view()
+	if err == nil {
+		m.rest.views++
+	}
+	return memory, err
+}
+
+// leave counts a view out.
+func (r *rest) leave() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.views--
 }
 
 // Query runs one query, and returns the entry whose state it saw, with the caller's name. The index
@@ -96,4 +121,11 @@ func (v *View) take() {
 }
 
 // Close frees the view.
-func (v *View) Close() error { return v.instance.Close() }
+func (v *View) Close() error {
+	if errors.Is(v.instance.broken, ErrClosed) {
+		return nil
+	}
+	err := v.instance.Close()
+	v.owner.rest.leave()
+	return err
+}

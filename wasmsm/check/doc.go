@@ -5,7 +5,7 @@
 //	compiled     the reference: the compiler, and the state looked at after every command
 //	interpreted  the engine and the memory: the interpreter, and a memory that is copied
 //	restored     the machine: each command is applied by another instance, restored from the image before it,
-//	             after it ran there as a query and was undone
+//	             after it ran there as a query and was undone, and every eighth one after the machine dozed
 //	undisturbed  the checkpoints: the state is looked at rarely, so commands share checkpoints and are applied again
 //	             when one of them fails
 //

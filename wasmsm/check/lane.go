@@ -43,6 +43,9 @@ func (l *live) image() (wasmsm.Image, error) { return l.running.Image() }
 func (l *live) memory() int64                { return l.running.MemoryBytes() }
 func (l *live) close() error                 { return l.running.Close() }
 
+// dozing is how many commands lie between two that a restored machine dozed before.
+const dozing = 8
+
 // restored is a pair of machines, one of which applies a command after it was restored from the other's image.
 type restored struct {
 	// now has the present state.
@@ -61,6 +64,11 @@ func (r *restored) apply(entry wasmsm.EntryContext, command []byte) (wasmsm.Outc
 	r.now, r.other = r.other, r.now
 	if _, err := r.now.Query(entry, command); err != nil {
 		return wasmsm.Outcome{}, err
+	}
+	if entry.Index%dozing == 0 {
+		if _, err := r.now.Doze(); err != nil {
+			return wasmsm.Outcome{}, err
+		}
 	}
 	return r.now.Apply(entry, command)
 }

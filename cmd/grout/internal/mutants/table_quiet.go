@@ -66,4 +66,12 @@ var quiet = []mutation{
 		name: "sleep-over-a-deadline", breaks: "R7", file: "host/pulse.go", tests: inHost("TestQuietGroups"),
 		edits: []edit{{"g.waiters.none() && ", ""}},
 	},
+	{
+		name: "naps-never-end", file: "host/doze.go", tests: inHost("TestQuietMachinesDoze"),
+		edits: []edit{{"		return false\n	}\n	n.end()\n", "		return false\n	}\n"}},
+	},
+	{
+		name: "machines-doze-in-groups-that-woke", file: "host/group.go", tests: inHost("TestQuietMachinesDoze"),
+		edits: []edit{{"			rest.end()\n", ""}},
+	},
 }

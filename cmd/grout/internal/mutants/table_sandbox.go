@@ -39,6 +39,50 @@ var sandbox = []mutation{
 		edits: []edit{{"	if err := m.settle(); err != nil {\n		return err\n	}\n", ""}},
 	},
 	{
+		name: "calls-do-not-wake", file: "wasmsm/doze.go", tests: inSandbox,
+		edits: []edit{{"	if m.broken != nil || m.rest.kept.Load() == nil {\n", "	if true {\n"}},
+	},
+	{
+		name: "views-do-not-wake", file: "wasmsm/view.go", tests: inSandbox,
+		edits: []edit{{"	if err := m.wake(); err != nil {\n		return nil, err\n	}\n", ""}},
+	},
+	{
+		name: "a-doze-ends-living-views", file: "wasmsm/doze.go", tests: inSandbox,
+		edits: []edit{{"	if m.rest.views > 0 {\n", "	if false {\n"}},
+	},
+	{
+		name: "closed-views-keep-awake", file: "wasmsm/view.go", tests: inSandbox,
+		edits: []edit{{"	err := v.instance.Close()\n	v.owner.rest.leave()\n", "	err := v.instance.Close()\n"}},
+	},
+	{
+		name: "a-doze-leaves-the-journal", file: "wasmsm/doze.go", tests: inSandbox,
+		edits: []edit{{"	if err := m.settle(); err != nil {\n		return false, err\n	}\n", ""}},
+	},
+	{
+		name: "a-doze-loses-what-changed", file: "wasmsm/doze.go", tests: inSandbox,
+		edits: []edit{{"	*m.store.marks() = k.touched\n", ""}},
+	},
+	{
+		name: "a-doze-loses-the-globals", file: "wasmsm/doze.go", tests: inSandbox,
+		edits: []edit{{"		g.Set(m.committed[i])\n", "		_, _ = i, g\n"}},
+	},
+	{
+		name: "a-doze-loses-the-limits", file: "wasmsm/doze.go", tests: inSandbox,
+		edits: []edit{{"c.memoryLimit(m.limits))", "c.memoryLimit(Limits{MemoryBytes: maxMemoryBytes}))"}},
+	},
+	{
+		name: "a-doze-loses-the-zeros", file: "wasmsm/pack.go", tests: inSandbox,
+		edits: []edit{{"	if bytes.Equal(content, fresh) {\n", "	if bytes.Equal(content, fresh) || bytes.Equal(content, zeroBlock[:]) {\n"}},
+	},
+	{
+		name: "holes-are-not-packed", file: "wasmsm/pack.go", tests: inSandbox,
+		edits: []edit{{"	for at := from; at < min(to, uint64(len(k.fresh))); at += blockBytes {\n", "	for at := from; at < min(to, 0); at += blockBytes {\n"}},
+	},
+	{
+		name: "a-failed-wake-is-tried-again", file: "wasmsm/doze.go", tests: inSandbox,
+		edits: []edit{{"k == nil || m.rest.failed != nil {", "k == nil {"}},
+	},
+	{
 		name: "overdrawn-and-ended-is-applied", file: "wasmsm/fuel.go", tests: inSandbox,
 		edits: []edit{{"	if left >= 0 && int64(m.room.Get()) >= 0 {", "	if o.Kind == Applied || left >= 0 && int64(m.room.Get()) >= 0 {"}},
 	},

@@ -152,6 +152,12 @@ func (m machine) Load(header []byte, pages int, read func(page int, into []byte)
 	return m.running.Load(header, pages, read)
 }
 
+// Doze implements host.Dozer. A machine that has too much of its own to doze stays as it is.
+func (m machine) Doze() error {
+	_, err := m.running.Doze()
+	return err
+}
+
 // Changes implements host.Changer.
 func (m machine) Changes() (host.Changes, error) {
 	frozen, err := m.running.Freeze()
