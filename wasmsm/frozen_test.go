@@ -111,3 +111,30 @@ func TestFrozenBeside(t *testing.T) {
 		}
 	})
 }
+
+// TestFrozenBeforeACut shows that frozen pages stay when the memory becomes shorter.
+func TestFrozenBeforeACut(t *testing.T) {
+	for name, open := range storesUnderTest(t) {
+		t.Run(name, func(t *testing.T) {
+			s := open()
+			memory := s.resize(2 * pageBytes)
+			want := bytes.Repeat([]byte{7}, pageBytes)
+			copy(memory[pageBytes:], want)
+			commit := func() {
+				if err := s.commit(func() {}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			commit()
+			f := s.freeze()
+			s.resize(pageBytes)
+			commit()
+			if got, err := f.page(1); err != nil || !bytes.Equal(got, want) {
+				t.Errorf("the page that was cut off is not what it was, %v", err)
+			}
+			if err := s.close(); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}

@@ -15,6 +15,22 @@ var sandbox = []mutation{
 		edits: []edit{{"		s.touched.mark(r.start, r.end)\n", ""}},
 	},
 	{
+		name: "frozen-pages-change", file: "wasmsm/memory_cow_linux.go", tests: inSandbox,
+		edits: []edit{{"		s.frozen.change(r.start, r.end)\n", ""}},
+	},
+	{
+		name: "frozen-pages-are-cut-off", file: "wasmsm/memory_cow_linux.go", tests: inSandbox,
+		edits: []edit{{"	s.frozen.change(start, end)\n", ""}},
+	},
+	{
+		name: "frozen-pages-are-kept-late", file: "wasmsm/frozen.go", tests: inSandbox,
+		edits: []edit{{"if _, known := f.kept[at]; !known && f.pending.has(at) {", "if f.pending.has(at) {"}},
+	},
+	{
+		name: "a-doze-forgets-what-is-frozen", file: "wasmsm/doze.go", tests: inSandbox,
+		edits: []edit{{"	m.store.thaw()\n", ""}},
+	},
+	{
 		name: "views-see-later-commits", file: "wasmsm/memory_cow_linux.go", tests: inSandbox,
 		edits: []edit{{"		s.keepForViews(r.start, r.end)\n", ""}},
 	},
@@ -45,10 +61,6 @@ var sandbox = []mutation{
 	{
 		name: "views-do-not-wake", file: "wasmsm/view.go", tests: inSandbox,
 		edits: []edit{{"	if err := m.wake(); err != nil {\n		return nil, err\n	}\n", ""}},
-	},
-	{
-		name: "a-doze-ends-living-views", file: "wasmsm/doze.go", tests: inSandbox,
-		edits: []edit{{"	if m.rest.views > 0 {\n", "	if false {\n"}},
 	},
 	{
 		name: "closed-views-keep-awake", file: "wasmsm/view.go", tests: inSandbox,
