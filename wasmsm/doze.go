@@ -115,10 +115,7 @@ func (m *Machine) rise(k *kept) error {
 	if err != nil {
 		return err
 	}
-	if err := m.embody(); err != nil {
-		return err
-	}
-	if err := m.linear.setSize(m.memory, k.size); err != nil {
+	if err := m.reembody(k.size); err != nil {
 		return err
 	}
 	for i, g := range m.globals {
@@ -135,10 +132,36 @@ func (m *Machine) rise(k *kept) error {
 // embody makes a store and an instance over it, not started.
 func (m *Machine) embody() (err error) {
 	c := m.module
-	if m.store, err = newStore(c.runtime.config.Memory, c.memoryLimit(Limits{MemoryBytes: maxMemoryBytes}), &m.views); err != nil {
+	if m.store, err = c.newStore(&m.views); err != nil {
 		return err
 	}
 	return m.instantiate(m.store, c.memoryLimit(m.limits))
+}
+
+func (c *CompiledModule) newStore(views *gate) (store, error) {
+	return newStore(c.runtime.config.Memory, c.memoryLimit(Limits{MemoryBytes: maxMemoryBytes}), views)
+}
+
+// reembody is embody for a memory of the given size that is loaded next. What the engine writes into an instance's memory at its start is
+// of no use then: it goes into one that others had, which costs no page faults.
+func (m *Machine) reembody(size uint64) error {
+	c := m.module
+	store, err := c.newStore(&m.views)
+	if err != nil {
+		return err
+	}
+	scratch, ok := c.shared.scratch.Get().(*copyStore)
+	if !ok {
+		scratch = newCopyStore(&gate{})
+	}
+	defer c.shared.scratch.Put(scratch)
+	m.store = store
+	err = m.instantiate(scratch, c.memoryLimit(m.limits))
+	m.linear.backing = store // it is closed in any case
+	if err != nil {
+		return err
+	}
+	return m.linear.moveTo(store, m.memory, size)
 }
 
 // freshMemory is the memory of an instance that has not been started, up to its last byte that is not zero. It is one for

@@ -174,6 +174,16 @@ func (l *linear) setSize(memory api.Memory, size uint64) error {
 	if size == l.size {
 		return nil
 	}
+	return l.force(memory, size)
+}
+
+// moveTo puts another memory, of the given size, behind the instance.
+func (l *linear) moveTo(to backing, memory api.Memory, size uint64) error {
+	l.backing = to
+	return l.force(memory, size)
+}
+
+func (l *linear) force(memory api.Memory, size uint64) error {
 	l.wanted, l.forced = size, true
 	_, ok := memory.Grow(1)
 	l.forced = false

@@ -36,6 +36,8 @@ type sharedModule struct {
 	once     sync.Once
 	fresh    []byte
 	freshErr error
+	// scratch has memories that instances begin with which get another one at once.
+	scratch sync.Pool
 }
 
 // NewRuntime returns a runtime. Close frees it, after its machines.

@@ -80,7 +80,7 @@ var sandbox = []mutation{
 	},
 	{
 		name: "a-doze-loses-the-limits", file: "wasmsm/doze.go", tests: inSandbox,
-		edits: []edit{{"c.memoryLimit(m.limits))", "c.memoryLimit(Limits{MemoryBytes: maxMemoryBytes}))"}},
+		edits: []edit{{"m.instantiate(scratch, c.memoryLimit(m.limits))", "m.instantiate(scratch, c.memoryLimit(Limits{MemoryBytes: maxMemoryBytes}))"}},
 	},
 	{
 		name: "a-doze-loses-the-zeros", file: "wasmsm/pack.go", tests: inSandbox,
