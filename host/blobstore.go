@@ -40,12 +40,17 @@ type BlobStore struct {
 	broken error
 }
 
-// heldBlob is what is known of a blob that is stored: its size; for a patch what it is on, a blob that is stored whole; and the place of its bytes.
-type heldBlob struct {
-	size           int64
-	base           Digest
+// place is where a pack has a blob's bytes, or a patch's.
+type place struct {
 	pack           *packFile
 	offset, length int64
+}
+
+// heldBlob is what is known of a blob that is stored: its size; for a patch what it is on, a blob that is stored whole; and the place of its bytes.
+type heldBlob struct {
+	size int64
+	base Digest
+	at   place
 	// spent is what was written as patches of this blob.
 	spent int64
 }
@@ -83,28 +88,27 @@ func (s *BlobStore) put(d, base Digest, size int64, content []byte) error {
 
 // add writes what a pack has of a blob, while wanted agrees, which is told of the blob under the lock.
 func (s *BlobStore) add(d Digest, b heldBlob, content []byte, wanted func(now heldBlob, ok bool) bool) error {
-	place := func(at heldBlob) bool {
+	ifWanted := func(do func()) (ok bool) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		now, ok := s.blobs[d]
-		if ok = wanted(now, ok); ok && at.pack != nil {
-			b.pack, b.offset, b.length = at.pack, at.offset, at.length
-			s.place(d, b)
+		if ok = wanted(now, ok); ok {
+			do()
 		}
 		return ok
 	}
 	s.writing.Lock()
-	if err := s.failure(); err != nil || !place(heldBlob{}) {
+	if err := s.failure(); err != nil || !ifWanted(func() {}) {
 		s.writing.Unlock()
 		return err
 	}
-	at, err := s.write(content)
-	if err != nil {
+	var err error
+	if b.at, err = s.write(content); err != nil {
 		s.writing.Unlock()
 		return s.fail("storing a blob", err)
 	}
-	place(at)
-	if at.pack.size < s.packBytes {
+	ifWanted(func() { s.place(d, b) })
+	if b.at.pack.size < s.packBytes {
 		s.writing.Unlock()
 		return nil
 	}
@@ -124,18 +128,18 @@ func (s *BlobStore) place(d Digest, b heldBlob) {
 	s.forget(d)
 	s.blobs[d] = b
 	if base, ok := s.blobs[b.base]; ok {
-		base.spent += b.length
+		base.spent += b.at.length
 		s.blobs[b.base] = base
 	}
-	b.pack.blobs++
-	b.pack.live += b.length
+	b.at.pack.blobs++
+	b.at.pack.live += b.at.length
 }
 
 // forget takes a blob away, whose bytes stay; the caller holds the lock.
 func (s *BlobStore) forget(d Digest) {
 	if b, ok := s.blobs[d]; ok {
-		b.pack.blobs--
-		b.pack.live -= b.length
+		b.at.pack.blobs--
+		b.at.pack.live -= b.at.length
 		delete(s.blobs, d)
 	}
 }
@@ -230,7 +234,7 @@ func (s *BlobStore) missing(d Digest) error { return fmt.Errorf("%w: %x in %s", 
 // damaged returns the error of a blob whose bytes are not what was stored.
 func (s *BlobStore) damaged(d Digest, what string) error {
 	b, _ := s.held(d)
-	return fmt.Errorf("%w blob: %x in %s: %s", ErrCorrupt, d, b.where(s.dir), what)
+	return fmt.Errorf("%w blob: %x in %s: %s", ErrCorrupt, d, b.at.in(s.dir), what)
 }
 
 // Get reads a whole blob and checks its digest.
@@ -298,18 +302,18 @@ func (s *BlobStore) readInto(d Digest, offset int64, data []byte) (int, error) {
 func (s *BlobStore) readPack(d Digest, offset int64, data []byte) (int, error) {
 	b, ok := s.held(d)
 	for ok {
-		file, err := s.files.Open(b.pack.data())
+		file, err := s.files.Open(b.at.pack.data())
 		if errors.Is(err, fs.ErrNotExist) {
-			moved := b
-			if b, ok = s.held(d); b == moved {
+			before := b.at
+			if b, ok = s.held(d); b.at == before {
 				break
 			}
-			continue
+			continue // it was written anew meanwhile
 		}
 		if err != nil {
 			return 0, fmt.Errorf("host: reading a blob in %s: %w", s.dir, err)
 		}
-		n, err := file.ReadAt(data[:min(int64(len(data)), b.length-offset)], b.offset+offset)
+		n, err := file.ReadAt(data[:min(int64(len(data)), b.at.length-offset)], b.at.offset+offset)
 		if errors.Is(err, io.EOF) {
 			err = nil
 		}

@@ -127,8 +127,8 @@ func (h *Host) checkDeploy(request api.DeployRequest) (groupRecord, error) {
 	if api.ReservedNames[request.Group] {
 		return groupRecord{}, fault(api.CodeBadRequest, "the name %q is reserved: choose another", request.Group)
 	}
-	raw, err := hex.DecodeString(request.Module)
-	if err != nil || len(raw) != len(Digest{}) {
+	module, ok := parseDigest(request.Module)
+	if !ok {
 		return groupRecord{}, fault(api.CodeBadRequest, "module %q is not a SHA-256 in hexadecimal", request.Module)
 	}
 	hosts := len(h.machine.view.Load().Hosts)
@@ -139,7 +139,7 @@ func (h *Host) checkDeploy(request api.DeployRequest) (groupRecord, error) {
 	if replicas < 0 || replicas > hosts {
 		return groupRecord{}, fault(api.CodeBadRequest, "%d replicas are asked for, the cluster has %d hosts", replicas, hosts)
 	}
-	spec := machineSpec{Module: Digest(raw), Limits: request.Limits.Or(api.DefaultLimits()), Init: request.Init}
+	spec := machineSpec{Module: module, Limits: request.Limits.Or(api.DefaultLimits()), Init: request.Init}
 	if err := checkSpec(spec); err != nil {
 		return groupRecord{}, err
 	}

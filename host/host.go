@@ -487,3 +487,12 @@ func (h *Host) Piece(request BlobRequest) ([]byte, int64, error) {
 }
 
 func hexDigest(d Digest) string { return hex.EncodeToString(d[:]) }
+
+// parseDigest is the reverse of hexDigest; ok is false for any other text.
+func parseDigest(text string) (d Digest, ok bool) {
+	raw, err := hex.DecodeString(text)
+	if err != nil || len(raw) != len(d) {
+		return d, false
+	}
+	return Digest(raw), true
+}

@@ -3,6 +3,7 @@ package host
 import (
 	"crypto/sha256"
 	"fmt"
+	"slices"
 
 	"github.com/groutlabs/grout/consensus"
 )
@@ -31,13 +32,15 @@ const maxManifestBytes = 8 << 20
 
 // chunks returns the digests of all chunks, without the zero pages.
 func (m *manifest) chunks() []Digest {
-	var out []Digest
-	for _, list := range [][]byte{m.Pages, m.State} {
-		for i := 0; i+32 <= len(list); i += 32 {
-			if d := Digest(list[i : i+32]); d != (Digest{}) {
-				out = append(out, d)
-			}
-		}
+	all := append(digests(m.Pages), digests(m.State)...)
+	return slices.DeleteFunc(all, func(d Digest) bool { return d == (Digest{}) })
+}
+
+// digests takes a list of a manifest apart.
+func digests(list []byte) []Digest {
+	out := make([]Digest, 0, len(list)/len(Digest{}))
+	for one := range slices.Chunk(list, len(Digest{})) {
+		out = append(out, Digest(one))
 	}
 	return out
 }
@@ -95,15 +98,12 @@ func saveImage(store *BlobStore, image replicaImage, meta consensus.SnapshotMeta
 }
 
 // pagesOf returns the digests of a snapshot's pages, none if it cannot be read.
-func pagesOf(store *BlobStore, digest Digest) (pages []Digest) {
+func pagesOf(store *BlobStore, digest Digest) []Digest {
 	m, err := loadManifest(store, digest)
 	if err != nil {
 		return nil // they only save work
 	}
-	for i := 0; i < len(m.Pages); i += 32 {
-		pages = append(pages, Digest(m.Pages[i:i+32]))
-	}
-	return pages
+	return digests(m.Pages)
 }
 
 // loadManifest reads a manifest from the store.
@@ -135,15 +135,15 @@ func parseManifest(packed []byte) (*manifest, error) {
 // machine takes them, and have to be kept so long.
 func loadImage(store *BlobStore, m *manifest) (replicaImage, error) {
 	image := replicaImage{anchor: m.Anchor, module: m.Module, header: m.Header, chunks: store}
-	for i := 0; i < len(m.Pages); i += 32 {
+	for _, d := range digests(m.Pages) {
 		var page *imagePage
-		if d := Digest(m.Pages[i : i+32]); d != (Digest{}) {
+		if d != (Digest{}) {
 			page = &imagePage{digest: d, stored: true}
 		}
 		image.pages = append(image.pages, page)
 	}
-	for i := 0; i < len(m.State); i += 32 {
-		piece, err := store.Get(Digest(m.State[i : i+32]))
+	for _, d := range digests(m.State) {
+		piece, err := store.Get(d)
 		if err != nil {
 			return replicaImage{}, fmt.Errorf("state of the snapshot at %s: %w", m.Anchor, err)
 		}

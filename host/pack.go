@@ -57,12 +57,12 @@ func (p *packFile) data() string {
 
 func (p *packFile) list() string { return fmt.Sprintf("%016x%s", p.number, listSuffix) }
 
-// where names the place of a blob, for messages.
-func (b heldBlob) where(dir string) string {
-	if b.pack == nil {
+// in names the place, which is in a folder, for messages.
+func (at place) in(dir string) string {
+	if at.pack == nil {
 		return dir
 	}
-	return fmt.Sprintf("%s at %d", filepath.Join(dir, b.pack.data()), b.offset)
+	return fmt.Sprintf("%s at %d", filepath.Join(dir, at.pack.data()), at.offset)
 }
 
 // packWriter writes to a pack.
@@ -72,19 +72,19 @@ type packWriter struct {
 }
 
 // write writes to the present pack, and returns the place; the caller holds writing.
-func (s *BlobStore) write(content []byte) (heldBlob, error) {
+func (s *BlobStore) write(content []byte) (place, error) {
 	if s.present == nil {
 		if err := s.begin(); err != nil {
-			return heldBlob{}, err
+			return place{}, err
 		}
 	}
 	w := s.present
 	if _, err := w.data.Write(content); err != nil {
-		return heldBlob{}, err
+		return place{}, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	at := heldBlob{pack: w.pack, offset: w.pack.size, length: int64(len(content))}
+	at := place{pack: w.pack, offset: w.pack.size, length: int64(len(content))}
 	w.pack.size += at.length
 	return at, nil
 }
@@ -139,7 +139,7 @@ func (s *BlobStore) records(p *packFile) (out []byte) {
 	for _, d := range s.inside(p) {
 		b, from := s.blobs[d], len(out)
 		out = append(append(out, d[:]...), b.base[:]...)
-		for _, n := range []int64{b.size, b.offset, b.length} {
+		for _, n := range []int64{b.size, b.at.offset, b.at.length} {
 			out = binary.BigEndian.AppendUint64(out, uint64(n))
 		}
 		out = binary.BigEndian.AppendUint32(out, crc32.Checksum(out[from:], castagnoli))
@@ -151,11 +151,11 @@ func (s *BlobStore) records(p *packFile) (out []byte) {
 func (s *BlobStore) inside(p *packFile) []Digest {
 	var out []Digest
 	for d, b := range s.blobs {
-		if b.pack == p {
+		if b.at.pack == p {
 			out = append(out, d)
 		}
 	}
-	slices.SortFunc(out, func(a, b Digest) int { return cmp.Compare(s.blobs[a].offset, s.blobs[b].offset) })
+	slices.SortFunc(out, func(a, b Digest) int { return cmp.Compare(s.blobs[a].at.offset, s.blobs[b].at.offset) })
 	return out
 }
 
@@ -167,59 +167,65 @@ func parseRecord(raw []byte) (d Digest, b heldBlob, ok bool) {
 	}
 	d, b.base = Digest(body[:32]), Digest(body[32:64])
 	b.size = int64(binary.BigEndian.Uint64(body[64:]))
-	b.offset = int64(binary.BigEndian.Uint64(body[72:]))
-	b.length = int64(binary.BigEndian.Uint64(body[80:]))
-	return d, b, b.size >= 0 && b.offset >= 0 && b.length >= 0
+	b.at.offset = int64(binary.BigEndian.Uint64(body[72:]))
+	b.at.length = int64(binary.BigEndian.Uint64(body[80:]))
+	return d, b, b.size >= 0 && b.at.offset >= 0 && b.at.length >= 0
 }
 
-// readFolder takes in what a folder holds, and removes
-// files that an earlier build had not completed. Other files are not the store's, and stay. What is known of lists that
-// an earlier process may not have synced is no reason to delete anything, until sync.
+// readFolder takes in what a folder holds, and removes files that an earlier build had not completed. Other files are not the store's, and
+// stay. What is known of lists that an earlier process may not have synced is no reason to delete anything, until sync.
 func (s *BlobStore) readFolder() error {
 	sizes, err := s.files.List()
 	if err != nil {
 		return err
 	}
 	for _, file := range slices.Sorted(maps.Keys(sizes)) {
-		number, suffix, _ := strings.Cut(file, ".")
-		n, err := parseNumber(number)
-		_, listed := sizes[number+packSuffix]
+		suffix := filepath.Ext(file)
+		name := strings.TrimSuffix(file, suffix)
+		number, numbered := parseNumber(name)
+		p := &packFile{number: number, complete: true}
 		switch {
-		case "."+suffix == partSuffix:
-			if err := s.files.Remove(file); err != nil {
-				return err
-			}
-		case "."+suffix == listSuffix && err == nil && !listed:
-			s.packs[&packFile{number: n, complete: true}] = true
-			s.made = max(s.made, n)
-		case "."+suffix == packSuffix && err == nil:
-			if err := s.readPackFile(&packFile{number: n, size: sizes[file], complete: true}, sizes); err != nil {
-				return err
+		case suffix == partSuffix:
+			err = s.files.Remove(file)
+		case suffix == packSuffix && numbered:
+			p.size = sizes[file]
+			err = s.readPackFile(p, sizes)
+		case suffix == listSuffix && numbered:
+			if _, ok := sizes[p.data()]; !ok { // else it is read with its pack
+				s.addPack(p)
 			}
 		case suffix == "":
-			if raw, err := hex.DecodeString(file); err == nil && len(raw) == len(Digest{}) {
-				p := &packFile{name: file, size: sizes[file], complete: true}
-				s.packs[p] = true
-				s.place(Digest(raw), heldBlob{size: p.size, pack: p, length: p.size})
+			if d, ok := parseDigest(file); ok {
+				p.name, p.size = file, sizes[file]
+				s.addPack(p)
+				s.place(d, heldBlob{size: p.size, at: place{pack: p, length: p.size}})
 			}
+		}
+		if err != nil {
+			return err
 		}
 	}
 	s.dropPatches()
 	return nil
 }
 
-func parseNumber(text string) (uint64, error) {
+func parseNumber(text string) (uint64, bool) {
 	raw, err := hex.DecodeString(text)
 	if err != nil || len(raw) != 8 {
-		return 0, fmt.Errorf("host: %q is no number of a pack", text)
+		return 0, false
 	}
-	return binary.BigEndian.Uint64(raw), nil
+	return binary.BigEndian.Uint64(raw), true
 }
 
-// readPackFile takes in a pack of an earlier process. Of two places of a blob the later one counts.
-func (s *BlobStore) readPackFile(p *packFile, sizes map[string]int64) error {
+// addPack takes in a pack of an earlier process.
+func (s *BlobStore) addPack(p *packFile) {
 	s.packs[p] = true
 	s.made = max(s.made, p.number)
+}
+
+// readPackFile takes in a pack of an earlier process and what its list has. Of two places of a blob the later one counts.
+func (s *BlobStore) readPackFile(p *packFile, sizes map[string]int64) error {
+	s.addPack(p)
 	size, ok := sizes[p.list()]
 	if !ok {
 		return nil
@@ -238,7 +244,7 @@ func (s *BlobStore) readPackFile(p *packFile, sizes map[string]int64) error {
 	}
 	for record := range slices.Chunk(raw, recordBytes) {
 		if d, b, ok := parseRecord(record); ok {
-			b.pack = p
+			b.at.pack = p
 			s.place(d, b)
 		}
 	}
@@ -364,13 +370,13 @@ func (s *BlobStore) wasteful() (out []*packFile) {
 // move writes a blob's bytes to the present pack.
 func (s *BlobStore) move(d Digest, from *packFile) error {
 	b, ok := s.held(d)
-	if !ok || b.pack != from {
+	if !ok || b.at.pack != from {
 		return nil
 	}
-	content := make([]byte, b.length)
+	content := make([]byte, b.at.length)
 	n, err := s.readPack(d, 0, content)
 	if err != nil || n < len(content) {
 		return errors.Join(err, s.damaged(d, "it cannot be written anew"))
 	}
-	return s.add(d, b, content, func(now heldBlob, _ bool) bool { return now.pack == b.pack && now.offset == b.offset })
+	return s.add(d, b, content, func(now heldBlob, _ bool) bool { return now.at == b.at })
 }

@@ -247,7 +247,7 @@ func TestReadsWhileCompacting(t *testing.T) {
 func TestDamagedLists(t *testing.T) {
 	s := openPacks(t, t.TempDir())
 	blobs := fill(t, s, 4, 5)
-	path := filepath.Join(s.dir, s.blobs[blobs[0]].pack.list())
+	path := filepath.Join(s.dir, s.blobs[blobs[0]].at.pack.list())
 	list := must(os.ReadFile(path))
 	held := func() (n int) {
 		for _, d := range blobs {
@@ -317,7 +317,7 @@ func TestNumbersAreNotUsedAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 		d := put(t, s, fmt.Sprint("blob ", i))
-		number := s.blobs[d].pack.number
+		number := s.blobs[d].at.pack.number
 		if before, again := seen[number]; again {
 			t.Fatalf("number %d was that of the pack of %x", number, before)
 		}

@@ -27,7 +27,8 @@ func (s *BlobStore) PutLike(like Digest, data []byte) (Digest, error) {
 
 // patch returns what makes data of a base, or nil when there is no base of that size, when it would have more than half of data's size,
 // or when all patches of the base would have more than the whole. A patch has all that changed since its base, more each time; with this
-// bound a change of s bytes in one of b, again and again elsewhere, costs the root of 2bs on average: 4 KiB for 128 bytes in a page. One that cannot be read is none: what is there instead of it is found out when it is needed.
+// bound a change of s bytes in one of b, again and again elsewhere, costs the root of 2bs on average: 4 KiB for 128 bytes in a page. A base that cannot
+// be read is none: that it is damaged is found out when it is needed.
 func (s *BlobStore) patch(like, d Digest, data []byte) (base Digest, patch []byte) {
 	base = like
 	whole, ok := s.held(base)

@@ -464,7 +464,7 @@ func (s *sim) level() {
 
 // path is the file of a blob.
 // path is that of the file that a blob lies in.
-func (s *BlobStore) path(d Digest) string { return filepath.Join(s.dir, s.blobs[d].pack.data()) }
+func (s *BlobStore) path(d Digest) string { return filepath.Join(s.dir, s.blobs[d].at.pack.data()) }
 
 // stateHash is the digest of the member's whole replica.
 func (m *simMember) stateHash() Digest {

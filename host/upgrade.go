@@ -2,7 +2,6 @@ package host
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -237,12 +236,12 @@ func (h *Host) presentMachine(ctx context.Context, g *group, record *groupRecord
 
 // upgradedSpec is what the request makes of the present machine. What it leaves out stays.
 func upgradedSpec(present machineSpec, request api.UpgradeRequest) (machineSpec, error) {
-	raw, err := hex.DecodeString(request.Module)
-	if err != nil || len(raw) != len(Digest{}) {
+	module, ok := parseDigest(request.Module)
+	if !ok {
 		return machineSpec{}, fault(api.CodeBadRequest, "module %q is not a SHA-256 in hexadecimal", request.Module)
 	}
 	spec := present
-	spec.Module = Digest(raw)
+	spec.Module = module
 	spec.Limits = request.Limits.Or(spec.Limits)
 	if request.Init != nil {
 		spec.Init = *request.Init

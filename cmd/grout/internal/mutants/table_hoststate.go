@@ -90,7 +90,7 @@ var hostState = []mutation{
 	},
 	{
 		name: "blob-store-goes-on-after-failure", breaks: "R6 B17", file: "host/blobstore.go", tests: inHost("TestNothingIsStoredAfterAFailure"),
-		edits: []edit{{"if err := s.failure(); err != nil || !place(heldBlob{}) {", "if err := error(nil); !place(heldBlob{}) {"}},
+		edits: []edit{{"if err := s.failure(); err != nil || !ifWanted(func() {}) {", "if err := error(nil); !ifWanted(func() {}) {"}},
 	},
 	{
 		name: "anchor-of-manifest-unchecked", breaks: "R8", file: "host/statesync.go", tests: inHost("TestAManifestOfAnotherAnchor"),
