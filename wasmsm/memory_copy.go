@@ -63,7 +63,7 @@ func (s *copyStore) rollback() (uint64, error) {
 }
 
 func (s *copyStore) load(read PageReader, show func()) error {
-	s.frozen.finish()
+	s.thaw()
 	s.views.Lock()
 	defer s.views.Unlock()
 	for at := 0; at < len(s.memory); at += pageBytes {
@@ -93,12 +93,15 @@ func (s *copyStore) pages() ([]Page, error) {
 }
 
 func (s *copyStore) freeze() *frozen {
-	s.frozen.finish()
+	s.thaw()
 	s.frozen = s.touched.freeze(uint64(len(s.saved)), s.views, func() []byte { return s.saved })
 	return s.frozen
 }
 
-func (s *copyStore) thaw() { s.frozen.finish() }
+func (s *copyStore) thaw() {
+	s.frozen.finish()
+	s.frozen = nil
+}
 
 func (s *copyStore) each(do func(at uint64, data []byte) error) error { return do(0, s.saved) }
 

@@ -322,7 +322,7 @@ func (s *cowStore) cutOff(start, end uint64) error {
 
 // load writes an image into the file, past both mappings: that costs neither a fault nor a second copy of a page.
 func (s *cowStore) load(read PageReader, show func()) error {
-	s.frozen.finish()
+	s.thaw()
 	s.views.Lock()
 	defer s.views.Unlock()
 	s.awaitViews()
@@ -381,12 +381,15 @@ func (s *cowStore) each(do func(at uint64, data []byte) error) error {
 }
 
 func (s *cowStore) freeze() *frozen {
-	s.frozen.finish()
+	s.thaw()
 	s.frozen = s.touched.freeze(s.committed, s.views, func() []byte { return s.shared })
 	return s.frozen
 }
 
-func (s *cowStore) thaw() { s.frozen.finish() }
+func (s *cowStore) thaw() {
+	s.frozen.finish()
+	s.frozen = nil
+}
 
 func (s *cowStore) forget() { clear(s.touched) }
 
